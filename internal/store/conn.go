@@ -1,0 +1,150 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// minVersion has the fix for the WAL-reset bug that could lose commits with two
+// connections (SQLite 3.51.3).
+const minVersion = 3_051_003
+
+// pragma is a setting and the value it must read back as: the driver ignores
+// misspelt options of its DSN, and sets synchronous=NORMAL unless told.
+type pragma struct{ name, want string }
+
+var writerPragmas = []pragma{
+	{"journal_mode", "wal"},
+	{"synchronous", "2"}, // FULL: what is committed survives a power cut
+	{"foreign_keys", "1"},
+	{"busy_timeout", "5000"},
+	{"secure_delete", "1"},
+	{"query_only", "0"},
+}
+
+var readerPragmas = []pragma{
+	{"journal_mode", "wal"},
+	{"synchronous", "2"},
+	{"busy_timeout", "5000"},
+	{"query_only", "1"},
+}
+
+func writerDSN(file string) string {
+	q := url.Values{}
+	q.Set("_journal_mode", "WAL")
+	q.Set("_synchronous", "FULL")
+	q.Set("_txlock", "immediate")
+	q.Set("_busy_timeout", "5000")
+	q.Set("_foreign_keys", "on")
+	q.Set("_secure_delete", "on")
+	return dsn(file, q)
+}
+
+func readerDSN(file string) string {
+	q := url.Values{}
+	q.Set("mode", "ro")
+	q.Set("_query_only", "on")
+	q.Set("_synchronous", "FULL")
+	q.Set("_busy_timeout", "5000")
+	return dsn(file, q)
+}
+
+func dsn(file string, q url.Values) string {
+	return "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + q.Encode()
+}
+
+// precreate makes the file with mode 0600: SQLite itself would make it 0644.
+// It runs before the first connection; a descriptor of a live database file
+// must never be closed in this process.
+func precreate(file string) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return os.Chmod(file, 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func checkVersion() error {
+	text, number, _ := sqlite3.Version()
+	if number < minVersion {
+		return fmt.Errorf("store: SQLite %s is linked, which can lose commits; build without the libsqlite3 tag", text)
+	}
+	return nil
+}
+
+// conn is one connection with its prepared statements. One goroutine uses it
+// at a time.
+type conn struct {
+	c     *sql.Conn
+	raw   *sqlite3.SQLiteConn
+	stmts map[*Stmt]*sql.Stmt
+}
+
+func newConn(ctx context.Context, pool *sql.DB, pragmas []pragma) (*conn, error) {
+	c, err := pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range pragmas {
+		var got string
+		if err := c.QueryRowContext(ctx, "PRAGMA "+p.name).Scan(&got); err != nil {
+			return nil, fmt.Errorf("read back %s: %w", p.name, err)
+		}
+		if !strings.EqualFold(got, p.want) {
+			return nil, fmt.Errorf("%s is %q and must be %q; the file system may not support it", p.name, got, p.want)
+		}
+	}
+	out := &conn{c: c, stmts: map[*Stmt]*sql.Stmt{}}
+	// The writer asks this driver connection whether its transaction still
+	// stands; the connection is pinned, so the pointer stays good.
+	err = c.Raw(func(dc any) error {
+		raw, ok := dc.(*sqlite3.SQLiteConn)
+		if !ok {
+			return fmt.Errorf("driver connection is a %T", dc)
+		}
+		out.raw = raw
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	// 4,000 pages (16 MB) between checkpoints: fewer stalls in a campaign.
+	if _, err := c.ExecContext(ctx, "PRAGMA wal_autocheckpoint = "+strconv.Itoa(4000)); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// stmt prepares a statement once per connection.
+func (c *conn) stmt(s *Stmt) (*sql.Stmt, error) {
+	if p, ok := c.stmts[s]; ok {
+		return p, nil
+	}
+	p, err := c.c.PrepareContext(context.Background(), s.text)
+	if err != nil {
+		return nil, fmt.Errorf("store: prepare %q: %w", firstLine(s.text), err)
+	}
+	c.stmts[s] = p
+	return p, nil
+}
+
+func (c *conn) exec(text string) error {
+	_, err := c.c.ExecContext(context.Background(), text)
+	return err
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

@@ -1,0 +1,218 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// ErrLost says that a compare-and-set changed no row: somebody else was first.
+var ErrLost = errors.New("store: the row was not in the expected state")
+
+// ErrLocked says that another process holds the database.
+var ErrLocked = errors.New("another janela holds the database; stop it first, or talk to it through its socket")
+
+// ErrClosed says that the database was closed.
+var ErrClosed = errors.New("store: closed")
+
+// ErrCrashed is what every transaction gets after Crash.
+var ErrCrashed = errors.New("store: crashed")
+
+// Config says which database to open.
+type Config struct {
+	Path string           // the SQLite file; made with mode 0600 if it is not there
+	Wall func() time.Time // the clock; nil for time.Now
+}
+
+// DB is an open database. Its methods may be called from any goroutine.
+type DB struct {
+	name        string
+	wall        func() time.Time
+	lock        *flock.Flock
+	pool        *sql.DB // the writer's one connection
+	readers     *sql.DB
+	free        chan *conn // idle readers
+	readerCount int
+	urgent      chan *job
+	bulk        chan *job
+	quit        chan struct{}
+	done        sync.WaitGroup
+	closing     sync.Once
+	crashed     atomic.Bool
+	stats       stats
+
+	now atomic.Int64 // the latest Now given out, ms
+
+	wakes struct {
+		sync.Mutex
+		subscribers map[Topic][]chan struct{}
+	}
+}
+
+const maxReaders = 4
+
+// Open opens the database at cfg.Path, takes its lock, brings its schema up to
+// date, and starts the writer. It refuses a file that another process holds
+// (ErrLocked), and one that a newer janela has written.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	if cfg.Wall == nil {
+		cfg.Wall = time.Now
+	}
+	if err := os.MkdirAll(filepath.Dir(cfg.Path), 0o700); err != nil {
+		return nil, fmt.Errorf("store: make the database's folder: %w", err)
+	}
+	db := &DB{
+		wall:   cfg.Wall,
+		lock:   flock.New(cfg.Path+".lock", flock.SetPermissions(0o600)),
+		urgent: make(chan *job, 1024),
+		bulk:   make(chan *job, 1024),
+		quit:   make(chan struct{}),
+		free:   make(chan *conn, maxReaders),
+	}
+	db.wakes.subscribers = map[Topic][]chan struct{}{}
+	held, err := db.lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("store: lock %s.lock: %w", cfg.Path, err)
+	}
+	if !held {
+		return nil, fmt.Errorf("%s: %w", cfg.Path, ErrLocked)
+	}
+	if err := db.open(ctx, cfg.Path); err != nil {
+		db.release()
+		return nil, err
+	}
+	return db, nil
+}
+
+func (db *DB) open(ctx context.Context, file string) error {
+	if err := precreate(file); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if err := checkVersion(); err != nil {
+		return err
+	}
+	var err error
+	if db.pool, err = sql.Open("sqlite3", writerDSN(file)); err != nil {
+		return fmt.Errorf("store: open %s: %w", file, err)
+	}
+	db.pool.SetMaxOpenConns(1)
+	if err := migrate(ctx, db.pool); err != nil {
+		return err
+	}
+	w, err := newConn(ctx, db.pool, writerPragmas)
+	if err != nil {
+		return fmt.Errorf("store: open %s: %w", file, err)
+	}
+	ids, err := db.prepare(ctx, w)
+	if err != nil {
+		return err
+	}
+	if db.readers, err = sql.Open("sqlite3", readerDSN(file)); err != nil {
+		return fmt.Errorf("store: open %s for reading: %w", file, err)
+	}
+	for range maxReaders {
+		r, err := newConn(ctx, db.readers, readerPragmas)
+		if err != nil {
+			return fmt.Errorf("store: open %s for reading: %w", file, err)
+		}
+		db.free <- r
+		db.readerCount++
+	}
+	writer := &writer{db: db, conn: w, ids: ids}
+	db.done.Go(writer.run)
+	return nil
+}
+
+// prepare reads, or on a new database makes, the settings.
+func (db *DB) prepare(ctx context.Context, w *conn) (*ids, error) {
+	var ceiling int64
+	row := w.c.QueryRowContext(ctx, "SELECT CAST(value AS INTEGER) FROM settings WHERE name = 'id_ceiling'")
+	if err := row.Scan(&ceiling); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("store: read settings: %w", err)
+	}
+	_, err := w.c.ExecContext(ctx, "INSERT INTO settings (name, value) VALUES ('db', ?1) ON CONFLICT (name) DO NOTHING", rand.Text()[:12])
+	if err != nil {
+		return nil, fmt.Errorf("store: write settings: %w", err)
+	}
+	if err := w.c.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = 'db'").Scan(&db.name); err != nil {
+		return nil, fmt.Errorf("store: read settings: %w", err)
+	}
+	db.now.Store(idTime(ceiling) - int64(reserve/time.Millisecond))
+	return &ids{next: ceiling, ceiling: ceiling}, nil
+}
+
+// Name is the random text of this database, which callback ids carry.
+func (db *DB) Name() string { return db.name }
+
+// Crash makes every commit from this instant fail, and gives the file free, as
+// if the process had been killed. For tests of what a crash leaves behind.
+func (db *DB) Crash() {
+	db.crashed.Store(true)
+	_ = db.Close()
+}
+
+// Close ends the writer after what it has begun, moves the log into the
+// database file, and gives the lock free. Further calls get ErrClosed.
+func (db *DB) Close() error {
+	var err error
+	db.closing.Do(func() {
+		close(db.quit)
+		db.done.Wait()
+		err = db.release()
+	})
+	return err
+}
+
+func (db *DB) release() error {
+	var errs []error
+	if db.readers != nil {
+		for range db.readerCount { // waits for every snapshot to end
+			_ = (<-db.free).c.Close()
+		}
+		errs = append(errs, db.readers.Close())
+	}
+	if db.pool != nil {
+		errs = append(errs, db.pool.Close())
+	}
+	errs = append(errs, db.lock.Unlock())
+	return errors.Join(errs...)
+}
+
+// current returns the wall clock in ms, never lower than it returned before.
+func (db *DB) current() int64 {
+	now := Millis(db.wall())
+	for {
+		last := db.now.Load()
+		if now <= last {
+			return last
+		}
+		if db.now.CompareAndSwap(last, now) {
+			return now
+		}
+	}
+}
+
+// Millis returns t as the database stores it: milliseconds UTC, 0 for none.
+func Millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// Time is the inverse of Millis, in UTC.
+func Time(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

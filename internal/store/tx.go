@@ -1,0 +1,204 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"sync/atomic"
+	"time"
+)
+
+// Topic names what a wake-up is about.
+type Topic string
+
+// stats counts what the database did.
+type stats struct{ commits atomic.Int64 }
+
+// Commits returns how many transactions were committed since Open.
+func (db *DB) Commits() int64 { return db.stats.commits.Load() }
+
+// Querier is what can be asked: a transaction or a snapshot. Rules and reports
+// take it, so that they are written once.
+type Querier interface {
+	Now() time.Time // one instant per transaction, never earlier than the one before
+	prepared(*Stmt) (*sql.Stmt, error)
+}
+
+// Tx is a writing transaction. It must not be kept after its function returned.
+type Tx struct {
+	conn  *conn
+	ids   *ids
+	now   int64
+	wakes []Topic
+}
+
+// Now is the transaction's one instant, in UTC.
+func (tx *Tx) Now() time.Time { return Time(tx.now) }
+
+func (tx *Tx) prepared(s *Stmt) (*sql.Stmt, error) { return tx.conn.stmt(s) }
+
+// Exec runs a statement and returns how many rows it changed.
+func (tx *Tx) Exec(s *Stmt, args ...any) (int64, error) {
+	p, err := tx.conn.stmt(s)
+	if err != nil {
+		return 0, err
+	}
+	res, err := p.Exec(args...)
+	if err != nil {
+		return 0, fmt.Errorf("store: %s: %w", firstLine(s.text), err)
+	}
+	return res.RowsAffected()
+}
+
+// One runs a statement that must change exactly one row, else ErrLost: a
+// compare-and-set.
+func (tx *Tx) One(s *Stmt, args ...any) error {
+	n, err := tx.Exec(s, args...)
+	if err != nil {
+		return err
+	}
+	if n != 1 {
+		return fmt.Errorf("%w: %s (%d rows)", ErrLost, firstLine(s.text), n)
+	}
+	return nil
+}
+
+// ExecBatch runs a statement for each row of arguments and returns how many
+// rows were changed in all.
+func (tx *Tx) ExecBatch(s *Stmt, rows iter.Seq[[]any]) (int64, error) {
+	var total int64
+	for args := range rows {
+		n, err := tx.Exec(s, args...)
+		if err != nil {
+			return total, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// Wake tells whoever waits for the topic, after COMMIT only. It is a hint,
+// never the truth.
+func (tx *Tx) Wake(t Topic) { tx.wakes = append(tx.wakes, t) }
+
+// Wakes returns a channel of capacity 1 that hears of the topic from now on.
+// Call it once per loop, before the loop's first look.
+func (db *DB) Wakes(t Topic) <-chan struct{} {
+	ch := make(chan struct{}, 1)
+	db.wakes.Lock()
+	db.wakes.subscribers[t] = append(db.wakes.subscribers[t], ch)
+	db.wakes.Unlock()
+	return ch
+}
+
+func (db *DB) wake(t Topic) {
+	db.wakes.Lock()
+	defer db.wakes.Unlock()
+	for _, ch := range db.wakes.subscribers[t] {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Snap is a reading transaction: one consistent state. Keep it short, because
+// an open snapshot keeps the write-ahead log from shrinking.
+type Snap struct {
+	conn *conn
+	now  int64
+}
+
+// Now is the snapshot's one instant, in UTC.
+func (s *Snap) Now() time.Time { return Time(s.now) }
+
+func (s *Snap) prepared(st *Stmt) (*sql.Stmt, error) { return s.conn.stmt(st) }
+
+// Read runs fn over one consistent state of the database.
+func (db *DB) Read(ctx context.Context, fn func(*Snap) error) error {
+	var c *conn
+	select {
+	case <-db.quit:
+		return db.closedErr()
+	default:
+	}
+	select {
+	case c = <-db.free:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-db.quit:
+		return db.closedErr()
+	}
+	defer func() { db.free <- c }()
+	if err := c.exec("BEGIN"); err != nil {
+		return fmt.Errorf("store: begin reading: %w", err)
+	}
+	defer func() { _ = c.exec("ROLLBACK") }()
+	return fn(&Snap{conn: c, now: db.current()})
+}
+
+// Row is a pointer type that names the places its columns go to.
+type Row[T any] interface {
+	*T
+	Fields() []any
+}
+
+// Col is a Row of one column.
+type Col[T any] struct{ V T }
+
+// Fields names the one place.
+func (c *Col[T]) Fields() []any { return []any{&c.V} }
+
+// Each calls fn for every row of a statement; the row is used again for the
+// next. fn must not run another statement that writes what is being walked.
+func Each[T any, P Row[T]](q Querier, s *Stmt, fn func(P) error, args ...any) error {
+	p, err := q.prepared(s)
+	if err != nil {
+		return err
+	}
+	rows, err := p.Query(args...)
+	if err != nil {
+		return fmt.Errorf("store: %s: %w", firstLine(s.text), err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var row T
+		if err := rows.Scan(P(&row).Fields()...); err != nil {
+			return fmt.Errorf("store: %s: %w", firstLine(s.text), err)
+		}
+		if err := fn(&row); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("store: %s: %w", firstLine(s.text), err)
+	}
+	return nil
+}
+
+// All returns every row of a statement.
+func All[T any, P Row[T]](q Querier, s *Stmt, args ...any) ([]T, error) {
+	var out []T
+	err := Each(q, s, func(p P) error { out = append(out, *p); return nil }, args...)
+	return out, err
+}
+
+var errStop = errors.New("stop")
+
+// Get returns the first row of a statement; ok is false when there is none.
+func Get[T any, P Row[T]](q Querier, s *Stmt, args ...any) (row T, ok bool, err error) {
+	err = Each(q, s, func(p P) error { row, ok = *p, true; return errStop }, args...)
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return row, ok, err
+}
+
+// Value returns the first column of the first row; ok is false when there is
+// no row.
+func Value[T any](q Querier, s *Stmt, args ...any) (v T, ok bool, err error) {
+	row, ok, err := Get[Col[T]](q, s, args...)
+	return row.V, ok, err
+}

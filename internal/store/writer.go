@@ -1,0 +1,239 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// bulkTime bounds how long one turn takes in functions nobody waits for.
+const bulkTime = 5 * time.Millisecond
+
+// errTxLost says that a failed statement (disk full, I/O error) ended the whole
+// transaction, and the work of every function in it.
+var errTxLost = errors.New("store: the transaction was lost; nothing of it was written")
+
+// job is one function on its way through the writer.
+type job struct {
+	fn    func(*Tx) error
+	err   error
+	panic any
+	stack []byte
+	done  chan struct{}
+	wakes []Topic
+}
+
+// writer owns the one writing connection.
+type writer struct {
+	db   *DB
+	conn *conn
+	ids  *ids
+	held []*job // jobs of this turn, answered after COMMIT
+}
+
+// Write runs fn in the next transaction and returns when it is on disk, or with
+// the error for which nothing of it was written. Somebody waits: it goes before
+// every Bulk function and ends the batch. fn runs once and gets no context; a
+// cancelled ctx only gives up before fn has begun.
+func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
+	return db.submit(ctx, db.urgent, fn)
+}
+
+// Bulk is Write for work nobody waits for: at most about 200 rows a function.
+func (db *DB) Bulk(ctx context.Context, fn func(*Tx) error) error { return db.submit(ctx, db.bulk, fn) }
+
+func (db *DB) submit(ctx context.Context, queue chan<- *job, fn func(*Tx) error) error {
+	j := &job{fn: fn, done: make(chan struct{})}
+	select {
+	case <-db.quit:
+		return db.closedErr()
+	default:
+	}
+	select {
+	case queue <- j:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-db.quit:
+		return db.closedErr()
+	}
+	<-j.done
+	if j.panic != nil {
+		panic(fmt.Sprintf("%v\n\nin the transaction:\n%s", j.panic, j.stack))
+	}
+	return j.err
+}
+
+func (db *DB) closedErr() error {
+	if db.crashed.Load() {
+		return ErrCrashed
+	}
+	return ErrClosed
+}
+
+// run is the writer's loop; it ends after Close with nothing left undone.
+func (w *writer) run() {
+	for {
+		select {
+		case j := <-w.db.urgent:
+			w.turn(j, true)
+			continue
+		default:
+		}
+		select {
+		case j := <-w.db.urgent:
+			w.turn(j, true)
+		case j := <-w.db.bulk:
+			w.turn(j, false)
+		case <-w.db.quit:
+			w.drain()
+			return
+		}
+	}
+}
+
+// drain does what was queued before Close, then checkpoints.
+func (w *writer) drain() {
+	for {
+		select {
+		case j := <-w.db.urgent:
+			w.turn(j, true)
+		case j := <-w.db.bulk:
+			w.turn(j, false)
+		default:
+			if !w.db.crashed.Load() {
+				_ = w.conn.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+			}
+			_ = w.conn.c.Close()
+			return
+		}
+	}
+}
+
+// turn runs one transaction: first, and whatever may join it.
+func (w *writer) turn(first *job, urgent bool) {
+	tx := &Tx{conn: w.conn, ids: w.ids, now: w.db.current()}
+	w.held = w.held[:0]
+	if err := w.begin(); err != nil {
+		first.err = err
+		close(first.done)
+		return
+	}
+	start := time.Now()
+	for j := first; j != nil; {
+		w.held = append(w.held, j)
+		if !w.apply(tx, j) {
+			w.answer(errTxLost)
+			return
+		}
+		j, urgent = w.next(urgent, start)
+	}
+	w.finish(tx)
+}
+
+func (w *writer) begin() error {
+	if w.db.crashed.Load() {
+		return ErrCrashed
+	}
+	if err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("store: begin: %w", err)
+	}
+	return nil
+}
+
+// next picks the function that joins the turn, nil to end it.
+func (w *writer) next(urgent bool, start time.Time) (*job, bool) {
+	select {
+	case j := <-w.db.urgent:
+		return j, true
+	default:
+	}
+	if urgent || time.Since(start) > bulkTime {
+		return nil, urgent
+	}
+	select {
+	case j := <-w.db.bulk:
+		return j, false
+	default:
+		return nil, urgent
+	}
+}
+
+// apply runs one function inside its savepoint. It returns false when the whole
+// transaction is gone: SQLITE_FULL and IOERR roll it back, and the next
+// statement would commit by itself.
+func (w *writer) apply(tx *Tx, j *job) bool {
+	if err := w.conn.exec("SAVEPOINT f"); err != nil {
+		j.err = err
+		return !w.conn.raw.AutoCommit()
+	}
+	tx.wakes = nil
+	w.call(tx, j)
+	if w.conn.raw.AutoCommit() {
+		if j.err != nil {
+			j.err = fmt.Errorf("%w: %w", errTxLost, j.err)
+		}
+		return false
+	}
+	if j.err != nil || j.panic != nil {
+		if err := w.conn.exec("ROLLBACK TO f"); err != nil {
+			return false
+		}
+	} else {
+		j.wakes = tx.wakes
+	}
+	return w.conn.exec("RELEASE f") == nil
+}
+
+func (w *writer) call(tx *Tx, j *job) {
+	defer func() {
+		if p := recover(); p != nil {
+			j.panic, j.stack = p, debug.Stack()
+		}
+	}()
+	j.err = j.fn(tx)
+}
+
+// finish commits and answers. If COMMIT fails, every caller gets the error.
+func (w *writer) finish(tx *Tx) {
+	err := tx.reserveIDs()
+	if err == nil && w.db.crashed.Load() {
+		err = ErrCrashed
+	}
+	if err == nil {
+		err = w.conn.exec("COMMIT")
+	}
+	if err != nil {
+		w.answer(fmt.Errorf("store: commit: %w", err))
+		return
+	}
+	if tx.ids.pending > tx.ids.ceiling {
+		tx.ids.ceiling = tx.ids.pending
+	}
+	w.db.stats.commits.Add(1)
+	w.answer(nil)
+}
+
+// answer tells every caller of the turn; err undoes them all.
+func (w *writer) answer(err error) {
+	if err != nil {
+		if !w.conn.raw.AutoCommit() {
+			_ = w.conn.exec("ROLLBACK")
+		}
+		tx := w.ids
+		tx.pending = tx.ceiling
+	}
+	for _, j := range w.held {
+		if err != nil {
+			if j.err == nil {
+				j.err = err
+			}
+			j.wakes = nil
+		}
+		for _, t := range j.wakes {
+			w.db.wake(t)
+		}
+		close(j.done)
+	}
+}

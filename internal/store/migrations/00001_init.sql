@@ -325,6 +325,7 @@ CREATE UNIQUE INDEX messages_once ON messages (contact_id, run_id) WHERE contact
 CREATE INDEX messages_contact ON messages (contact_id, id) WHERE contact_id > 0 AND run_id = 0;
 CREATE INDEX messages_run ON messages (run_id, id) WHERE run_id > 0;
 CREATE INDEX messages_queued ON messages (stream_id, not_before, id) WHERE state = 'queued';
+CREATE INDEX messages_deadline ON messages (deadline) WHERE state = 'queued' AND deadline > 0;
 CREATE INDEX messages_sending ON messages (id) WHERE state = 'sending';
 CREATE INDEX messages_unknown ON messages (id) WHERE state = 'unknown';
 CREATE UNIQUE INDEX messages_wamid ON messages (wamid) WHERE wamid <> '';
@@ -350,7 +351,8 @@ CREATE INDEX foreign_messages_contact ON foreign_messages (contact_id);
 -- owner: outbox
 -- Something stops streams. target is '' (all), an account id, a number id, a
 -- category, "account/name/language" of a template, or a campaign id.
--- until 0: until lifted. probe_at > 0: then one real message may go through.
+-- until 0: until lifted. probe 1: at until one real message goes through, and
+-- what becomes of it lifts the hold or doubles its time (tries counts).
 CREATE TABLE holds (
   id        INTEGER PRIMARY KEY,
   scope     TEXT NOT NULL CHECK (scope IN ('all','account','number','category','template','campaign')),
@@ -360,6 +362,7 @@ CREATE TABLE holds (
   actor     TEXT NOT NULL,
   since     INTEGER NOT NULL,
   until     INTEGER NOT NULL DEFAULT 0,
+  probe     INTEGER NOT NULL DEFAULT 0,
   tries     INTEGER NOT NULL DEFAULT 0,
   lifted_at INTEGER NOT NULL DEFAULT 0,
   lifted_by TEXT NOT NULL DEFAULT ''

@@ -1,0 +1,83 @@
+package outbox
+
+import (
+	"time"
+
+	"janela/internal/store"
+)
+
+// Move is what the gate decided about one queued message.
+type Move struct {
+	Message Message // as read in this transaction
+	To      State   // Sending, Refused, Expired, Cancelled, or Queued to wait
+	Reason  string
+	Until   time.Time // for Queued: not before
+}
+
+var (
+	sqlClaim = store.SQL(`UPDATE messages SET state = 'sending', attempt = attempt + 1, claimed_at = ?2, reason = '', code = 0 WHERE id = ?1 AND state = 'queued'`)
+	sqlEnd   = store.SQL(`UPDATE messages SET state = ?2, reason = ?3, ended_at = ?4 WHERE id = ?1 AND state = 'queued'`)
+	sqlDelay = store.SQL(`UPDATE messages SET not_before = ?2 WHERE id = ?1 AND state = 'queued'`)
+)
+
+// Apply carries out the gate's verdicts, each by compare-and-set. The messages
+// moved to Sending are claimed: in flight from the moment this commits.
+func Apply(tx *store.Tx, s Stream, moves []Move) ([]Message, []Outcome, error) {
+	c := begin(tx)
+	c.streams[s.ID] = s
+	now := store.Millis(tx.Now())
+	var claimed []Message
+	for _, mv := range moves {
+		after := mv.Message
+		var err error
+		switch mv.To {
+		case Sending:
+			err = tx.One(sqlClaim, after.ID, now)
+			after.State, after.Attempt, after.ClaimedAt = Sending, after.Attempt+1, now
+			after.Reason, after.Code = "", 0
+			claimed = append(claimed, after)
+		case Queued:
+			err = tx.One(sqlDelay, after.ID, store.Millis(mv.Until))
+		default:
+			err = tx.One(sqlEnd, after.ID, string(mv.To), mv.Reason, now)
+			after.State, after.Reason = mv.To, mv.Reason
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := c.moved(&mv.Message, &after); err != nil {
+			return nil, nil, err
+		}
+	}
+	out, err := c.end()
+	return claimed, out, err
+}
+
+var sqlOverdue = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE state = 'queued' AND deadline > 0 AND deadline <= ?1 ORDER BY deadline LIMIT ?2`)
+
+// Expire ends at most limit queued messages whose deadline has passed, also
+// those of held streams, which no claim ever meets.
+func Expire(tx *store.Tx, limit int) ([]Outcome, error) {
+	rows, err := store.All[Message](tx, sqlOverdue, store.Millis(tx.Now()), limit)
+	if err != nil {
+		return nil, err
+	}
+	return endAll(tx, rows, Expired, "deadline")
+}
+
+// endAll ends queued messages of any streams.
+func endAll(tx *store.Tx, rows []Message, to State, reason string) ([]Outcome, error) {
+	c := begin(tx)
+	now := store.Millis(tx.Now())
+	for i := range rows {
+		after := rows[i]
+		after.State, after.Reason = to, reason
+		if err := tx.One(sqlEnd, after.ID, string(to), reason, now); err != nil {
+			return nil, err
+		}
+		if err := c.moved(&rows[i], &after); err != nil {
+			return nil, err
+		}
+	}
+	return c.end()
+}

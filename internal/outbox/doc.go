@@ -1,0 +1,29 @@
+// Package outbox keeps the messages: what is to be sent, what was handed out,
+// and what became of it. It is the only writer of the tables streams, tallies,
+// messages, foreign_messages and holds.
+//
+// A message's life:
+//
+//	queued → sending → accepted → sent → delivered → read
+//	  │         │  └→ accepted_held → …      Meta holds it for quality assessment
+//	  │         ├→ queued                    surely not sent: back-off, until its deadline
+//	  │         ├→ unknown                   written, no answer; a status reconciles it
+//	  │         └→ failed(code)              also later, by status
+//	  ├→ refused(reason)                     no_opt_in, opted_out, missing_parameter, …
+//	  ├→ cancelled(reason)                   a STOP arrived, the campaign was cancelled
+//	  └→ expired                             its deadline passed
+//
+// Messages that are stopped and paced alike form a stream; a hold stops
+// streams. Every verb returns the Outcomes it caused, so that the doors can
+// tell the producers in the same transaction.
+//
+// Invariants:
+//   - one message per run and contact, by a unique index
+//   - a message leaves queued for sending in a committed transaction before its
+//     request is written; after a restart what is sending becomes unknown,
+//     never queued
+//   - every transition is a compare-and-set, and moves the tallies with it:
+//     the tallies of a stream always add up to its messages
+//   - statuses are facts kept as times: any order of arrival, any number of
+//     repetitions, the same row
+package outbox

@@ -1,0 +1,138 @@
+package outbox
+
+import (
+	"time"
+
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+)
+
+// Scope says which streams a hold stops.
+type Scope string
+
+// The scopes; Target names which one of it.
+const (
+	ScopeAll      Scope = "all"
+	ScopeAccount  Scope = "account"
+	ScopeNumber   Scope = "number"
+	ScopeCategory Scope = "category"
+	ScopeTemplate Scope = "template"
+	ScopeCampaign Scope = "campaign"
+)
+
+// Hold stops streams until it is lifted.
+type Hold struct {
+	ID     int64
+	Scope  Scope
+	Target string
+	Reason string
+	Detail string
+	Actor  string
+	Since  int64 // ms
+	Until  int64 // ms; 0: until somebody lifts it
+	Probe  bool  // at Until one real message goes through first
+	Tries  int
+}
+
+const holdColumns = `id, scope, target, reason, detail, actor, since, until, probe, tries`
+
+// Fields names the places of holdColumns.
+func (h *Hold) Fields() []any {
+	return []any{&h.ID, &h.Scope, &h.Target, &h.Reason, &h.Detail, &h.Actor, &h.Since, &h.Until, &h.Probe, &h.Tries}
+}
+
+// Stops reports whether the hold concerns a stream.
+func (h *Hold) Stops(s *Stream) bool {
+	switch h.Scope {
+	case ScopeAll:
+		return true
+	case ScopeAccount:
+		return h.Target == s.WABA
+	case ScopeNumber:
+		return h.Target == s.Number
+	case ScopeCategory:
+		return h.Target == string(s.Category)
+	case ScopeTemplate:
+		return s.Template != "" && h.Target == s.Ref().Target()
+	case ScopeCampaign:
+		return h.Target == s.Campaign && s.Campaign != ""
+	default:
+		return false
+	}
+}
+
+// Over reports whether a hold that ends by time has ended.
+func (h *Hold) Over(now time.Time) bool {
+	return h.Until > 0 && !h.Probe && store.Millis(now) >= h.Until
+}
+
+// MayProbe reports whether one message may go through to see if the hold's
+// cause is gone.
+func (h *Hold) MayProbe(now time.Time) bool {
+	return h.Probe && h.Until > 0 && store.Millis(now) >= h.Until
+}
+
+var (
+	sqlHolds    = store.SQL(`SELECT ` + holdColumns + ` FROM holds WHERE lifted_at = 0 ORDER BY id`)
+	sqlHold     = store.SQL(`SELECT ` + holdColumns + ` FROM holds WHERE scope = ?1 AND target = ?2 AND reason = ?3 AND lifted_at = 0`)
+	sqlPlace    = store.SQL(`INSERT INTO holds (id, scope, target, reason, detail, actor, since, until, probe) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)`)
+	sqlProlong  = store.SQL(`UPDATE holds SET until = ?2, tries = ?3, detail = ?4 WHERE id = ?1 AND lifted_at = 0`)
+	sqlLift     = store.SQL(`UPDATE holds SET lifted_at = ?2, lifted_by = ?3 WHERE id = ?1 AND lifted_at = 0`)
+	sqlLiftable = store.SQL(`SELECT ` + holdColumns + ` FROM holds WHERE scope = ?1 AND target = ?2 AND (?3 = '' OR reason = ?3) AND lifted_at = 0`)
+)
+
+// Holds returns the holds that stand.
+func Holds(q store.Querier) ([]Hold, error) { return store.All[Hold](q, sqlHolds) }
+
+// Place puts a hold, or, where the same stands already, keeps it and moves its
+// end to the later one. fresh says that it was not there.
+func Place(tx *store.Tx, h Hold) (fresh bool, err error) {
+	have, ok, err := store.Get[Hold](tx, sqlHold, string(h.Scope), h.Target, h.Reason)
+	if err != nil {
+		return false, err
+	}
+	if ok {
+		if h.Until > 0 && h.Until <= have.Until || have.Until == 0 {
+			return false, nil
+		}
+		return false, tx.One(sqlProlong, have.ID, h.Until, have.Tries, h.Detail)
+	}
+	_, err = tx.Exec(sqlPlace, tx.NewID(), string(h.Scope), h.Target, h.Reason, h.Detail, h.Actor, store.Millis(tx.Now()), h.Until, h.Probe)
+	return true, err
+}
+
+// Prolong moves the end of a hold, after a probe was let through or failed.
+func Prolong(tx *store.Tx, h Hold, until time.Time) error {
+	return tx.One(sqlProlong, h.ID, store.Millis(until), h.Tries+1, h.Detail)
+}
+
+// Lift ends the holds of a scope and target, all or those of one reason, and
+// wakes every lane. It returns how many it ended.
+func Lift(tx *store.Tx, scope Scope, target, reason, by string) (int, error) {
+	rows, err := store.All[Hold](tx, sqlLiftable, string(scope), target, reason)
+	if err != nil {
+		return 0, err
+	}
+	for _, h := range rows {
+		if err := LiftOne(tx, h, by); err != nil {
+			return 0, err
+		}
+	}
+	return len(rows), nil
+}
+
+// LiftOne ends one hold.
+func LiftOne(tx *store.Tx, h Hold, by string) error {
+	if err := tx.One(sqlLift, h.ID, store.Millis(tx.Now()), by); err != nil {
+		return err
+	}
+	WakeAll(tx)
+	return nil
+}
+
+// WakeAll wakes every lane: something that stopped streams has changed.
+func WakeAll(tx *store.Tx) {
+	for _, l := range []whatsapp.Lane{whatsapp.LaneAuthentication, whatsapp.LaneUtility, whatsapp.LaneMarketing} {
+		tx.Wake(Topic(l))
+	}
+}

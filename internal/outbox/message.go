@@ -1,0 +1,109 @@
+package outbox
+
+import (
+	"time"
+
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+)
+
+// State is where a message is in its life.
+type State string
+
+// The states; doc.go draws them.
+const (
+	Queued          State = "queued"
+	Sending         State = "sending"
+	Accepted        State = "accepted"
+	AcceptedHeld    State = "accepted_held"
+	Sent            State = "sent"
+	Delivered       State = "delivered"
+	Read            State = "read"
+	Unknown         State = "unknown"
+	Failed          State = "failed"
+	PresumedExpired State = "presumed_expired"
+	Refused         State = "refused"
+	Cancelled       State = "cancelled"
+	Expired         State = "expired"
+)
+
+// States lists every state in the order of a message's life, for reports.
+var States = []State{Queued, Sending, Accepted, AcceptedHeld, Sent, Delivered, Read, Unknown, Failed, PresumedExpired, Refused, Cancelled, Expired}
+
+// Message is one row of the outbox.
+type Message struct {
+	ID, Stream, Run, Contact int64
+	Address                  string // personal: where it goes
+	Kind                     whatsapp.IdentityKind
+	Params                   string // personal: rendered components, or the text
+	ReplyTo                  whatsapp.Wamid
+	Line                     int
+	ExternalID               string
+	State                    State
+	Reason                   string
+	Code, Attempt            int
+	NotBefore, Deadline      int64 // ms, 0 for none
+	CreatedAt, ClaimedAt     int64
+	AcceptedAt, SentAt       int64
+	DeliveredAt, ReadAt      int64
+	FailedAt                 int64
+	Held                     bool
+	Wamid                    whatsapp.Wamid
+}
+
+const messageColumns = `id, stream_id, run_id, contact_id, address, kind, params, reply_to, line, external_id,
+	state, reason, code, attempt, not_before, deadline, created_at, claimed_at, accepted_at, sent_at, delivered_at,
+	read_at, failed_at, held, wamid`
+
+// Fields names the places of messageColumns.
+func (m *Message) Fields() []any {
+	return []any{&m.ID, &m.Stream, &m.Run, &m.Contact, &m.Address, &m.Kind, &m.Params, &m.ReplyTo, &m.Line, &m.ExternalID,
+		&m.State, &m.Reason, &m.Code, &m.Attempt, &m.NotBefore, &m.Deadline, &m.CreatedAt, &m.ClaimedAt, &m.AcceptedAt, &m.SentAt, &m.DeliveredAt,
+		&m.ReadAt, &m.FailedAt, &m.Held, &m.Wamid}
+}
+
+// To returns the identity the message goes to.
+func (m *Message) To() whatsapp.Identity { return whatsapp.Identity{Kind: m.Kind, Value: m.Address} }
+
+var (
+	sqlMessage        = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE id = ?1`)
+	sqlMessageByWamid = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE wamid = ?1 AND wamid <> ''`)
+	sqlOfContactRuns  = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE contact_id = ?1 AND contact_id > 0 AND run_id > 0 ORDER BY id DESC LIMIT ?2`)
+	sqlOfContactOnce  = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE contact_id = ?1 AND contact_id > 0 AND run_id = 0 ORDER BY id DESC LIMIT ?2`)
+)
+
+// ByID returns a message.
+func ByID(q store.Querier, id int64) (Message, bool, error) {
+	return store.Get[Message](q, sqlMessage, id)
+}
+
+// ByWamid returns the message that Meta knows by that id.
+func ByWamid(q store.Querier, w whatsapp.Wamid) (Message, bool, error) {
+	if w == "" {
+		return Message{}, false, nil
+	}
+	return store.Get[Message](q, sqlMessageByWamid, string(w))
+}
+
+// OfContact returns a contact's latest messages, at most limit of campaigns and
+// limit of single ones.
+func OfContact(q store.Querier, contact int64, limit int) ([]Message, error) {
+	runs, err := store.All[Message](q, sqlOfContactRuns, contact, limit)
+	if err != nil {
+		return nil, err
+	}
+	once, err := store.All[Message](q, sqlOfContactOnce, contact, limit)
+	return append(runs, once...), err
+}
+
+// Outcome says that a message changed its state. Since is the earliest instant
+// at which the conversation ledger may differ now; zero if it cannot.
+type Outcome struct {
+	Message, Run, Stream, Contact int64
+	Campaign, Number              string
+	Category                      whatsapp.Category
+	From, To                      State
+	Reason                        string
+	Code                          int
+	Since                         time.Time
+}

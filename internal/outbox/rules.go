@@ -1,0 +1,81 @@
+package outbox
+
+// rank orders the states that Meta's reports lead through; a report of a lower
+// rank than the message has never lowers it.
+func rank(s State) int {
+	switch s {
+	case Accepted, AcceptedHeld:
+		return 1
+	case Sent:
+		return 2
+	case Delivered:
+		return 3
+	case Read:
+		return 4
+	default:
+		return 0
+	}
+}
+
+// reached derives the state from the facts that were reported: the furthest of
+// delivered and read beats failed, failed beats the rest (Meta may report failed
+// after sent, and rarely delivered after failed: the better one stands).
+func (m *Message) reached() State {
+	switch {
+	case m.ReadAt > 0:
+		return Read
+	case m.DeliveredAt > 0:
+		return Delivered
+	case m.FailedAt > 0:
+		return Failed
+	case m.SentAt > 0:
+		return Sent
+	case m.Held:
+		return AcceptedHeld
+	default:
+		return Accepted
+	}
+}
+
+// at is the message's instant in the conversation ledger: Meta's sent, else
+// delivered, else read; until one is known our own acceptance. 0: it is not in
+// the ledger.
+func (m *Message) at() int64 {
+	for _, t := range []int64{m.SentAt, m.DeliveredAt, m.ReadAt} {
+		if t > 0 {
+			return t
+		}
+	}
+	return m.AcceptedAt
+}
+
+// since is the earliest instant at which the ledger differs between two
+// versions of a message; 0 if it does not.
+func since(before, after *Message) int64 {
+	a, b := before.at(), after.at()
+	if a == b && counts(before) == counts(after) {
+		return 0
+	}
+	if a == 0 || (b > 0 && b < a) {
+		return b
+	}
+	return a
+}
+
+// counts says whether the conversation ledger looks at the message at all.
+func counts(m *Message) bool {
+	switch m.State {
+	case Accepted, Sent, Delivered, Read:
+		return true
+	default:
+		return false
+	}
+}
+
+// earliest keeps the earlier of two instants, where 0 is none.
+func earliest(a, b int64) int64 {
+	if a == 0 || (b > 0 && b < a) {
+		return b
+	}
+	return a
+}

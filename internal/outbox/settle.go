@@ -1,0 +1,131 @@
+package outbox
+
+import (
+	"errors"
+	"time"
+
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+)
+
+// Result is what became of one claimed message at the door out.
+type Result struct {
+	Message  int64
+	Attempt  int
+	To       State // Accepted, AcceptedHeld, Queued (surely not sent), Unknown, Failed
+	Wamid    whatsapp.Wamid
+	At       time.Time // when the answer came; of an acceptance
+	InWindow bool      // accepted inside an open service window
+	Reason   string
+	Code     int
+	Retry    time.Time // for Queued: not before
+	Unused   bool      // for Queued: never handed to a sender; the attempt does not count
+}
+
+var (
+	sqlAccept = store.SQL(`UPDATE messages SET state = ?3, accepted_at = ?4, wamid = ?5, held = ?6, in_window = ?7, ended_at = ?4
+		WHERE id = ?1 AND attempt = ?2 AND state = 'sending'`)
+	sqlRequeue = store.SQL(`UPDATE messages SET state = 'queued', attempt = attempt - ?3, not_before = ?4, reason = ?5, code = ?6
+		WHERE id = ?1 AND attempt = ?2 AND state = 'sending'`)
+	sqlSettle = store.SQL(`UPDATE messages SET state = ?3, reason = ?4, code = ?5, failed_at = ?6, ended_at = ?7
+		WHERE id = ?1 AND attempt = ?2 AND state = 'sending'`)
+	sqlAdopt = store.SQL(`UPDATE messages SET accepted_at = ?2, wamid = CASE WHEN wamid = '' THEN ?3 ELSE wamid END, held = ?4
+		WHERE id = ?1 AND accepted_at = 0`)
+)
+
+// Settle writes the results of sends. A status may have come before our own
+// answer: then the message is past sending, and only what the answer adds is
+// kept. A requeued message whose deadline has passed expires instead.
+func Settle(tx *store.Tx, results []Result) ([]Outcome, error) {
+	c := begin(tx)
+	for _, r := range results {
+		before, ok, err := ByID(tx, r.Message)
+		if err != nil {
+			return nil, err
+		}
+		if !ok || before.Attempt != r.Attempt {
+			continue // another attempt has begun: this answer is none of its
+		}
+		after := before
+		if before.State == Sending {
+			err = settle(tx, &after, r)
+		} else if r.To == Accepted || r.To == AcceptedHeld {
+			err = adopt(tx, &after, r)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := c.moved(&before, &after); err != nil {
+			return nil, err
+		}
+		if after.State == Queued {
+			s, err := c.stream(after.Stream)
+			if err != nil {
+				return nil, err
+			}
+			tx.Wake(Topic(s.Lane))
+		}
+	}
+	return c.end()
+}
+
+func settle(tx *store.Tx, m *Message, r Result) error {
+	now := store.Millis(tx.Now())
+	m.Reason, m.Code = r.Reason, r.Code
+	switch r.To {
+	case Accepted, AcceptedHeld:
+		m.State, m.Wamid, m.Held, m.AcceptedAt = r.To, r.Wamid, r.To == AcceptedHeld, store.Millis(r.At)
+		return tx.One(sqlAccept, m.ID, r.Attempt, string(m.State), m.AcceptedAt, string(r.Wamid), m.Held, r.InWindow)
+	case Queued:
+		if m.Deadline > 0 && (m.Deadline <= now || m.Deadline <= store.Millis(r.Retry)) {
+			m.State, m.Reason = Expired, "deadline"
+			return tx.One(sqlSettle, m.ID, r.Attempt, string(Expired), m.Reason, r.Code, 0, now)
+		}
+		unused := 0
+		if r.Unused {
+			unused = 1
+		}
+		m.State, m.Attempt, m.NotBefore = Queued, m.Attempt-unused, store.Millis(r.Retry)
+		return tx.One(sqlRequeue, m.ID, r.Attempt, unused, m.NotBefore, r.Reason, r.Code)
+	case Unknown:
+		m.State = Unknown
+		return tx.One(sqlSettle, m.ID, r.Attempt, string(Unknown), r.Reason, r.Code, 0, now)
+	case Failed:
+		m.State, m.FailedAt = Failed, now
+		return tx.One(sqlSettle, m.ID, r.Attempt, string(Failed), r.Reason, r.Code, now, now)
+	default:
+		return errors.New("outbox: a send cannot end in " + string(r.To))
+	}
+}
+
+func adopt(tx *store.Tx, m *Message, r Result) error {
+	held := m.Held || r.To == AcceptedHeld
+	n, err := tx.Exec(sqlAdopt, m.ID, store.Millis(r.At), string(r.Wamid), held)
+	if n > 0 {
+		m.AcceptedAt, m.Held = store.Millis(r.At), held
+	}
+	return err
+}
+
+var sqlSending = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE state = 'sending' ORDER BY id LIMIT ?1`)
+
+// Rescue turns what was in flight when the process ended into unknown, at most
+// limit at a call: nobody can say whether it was sent, so it is never queued
+// again. Call it at start, before anything is claimed, until it returns none.
+func Rescue(tx *store.Tx, limit int) ([]Outcome, error) {
+	rows, err := store.All[Message](tx, sqlSending, limit)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]Result, len(rows))
+	for i, m := range rows {
+		results[i] = Result{Message: m.ID, Attempt: m.Attempt, To: Unknown, Reason: ReasonRestart}
+	}
+	return Settle(tx, results)
+}
+
+// Reasons of an unknown message.
+const (
+	ReasonRestart  = "restart"   // the process ended while the request was under way
+	ReasonNoAnswer = "no_answer" // the request was written and no readable answer came
+)

@@ -1,0 +1,99 @@
+package contacts
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+)
+
+// Contact is one entry of the book. Contacts with the same Root are the same
+// person.
+type Contact struct{ ID, Root int64 }
+
+// errEmpty says that the caller had nothing to look for.
+var errEmpty = errors.New("contacts: an empty identity names nobody; leave it out")
+
+// seenEvery is how coarse last_seen is: a campaign must not write a row per
+// message to say that a number is still a number.
+const seenEvery = 24 * time.Hour
+
+var (
+	sqlFind = store.SQL(`SELECT c.id, c.root, i.last_seen FROM identities i
+		JOIN contacts c ON c.id = i.contact_id WHERE i.value = ?1 AND i.kind = ?2`)
+	sqlCreate = store.SQL(`INSERT INTO contacts (id, root, created_at) VALUES (?1, ?1, ?2)`)
+	sqlName   = store.SQL(`INSERT INTO identities (value, kind, contact_id, match_key, first_seen, last_seen)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?5)`)
+	sqlSeen = store.SQL(`UPDATE identities SET last_seen = ?3 WHERE value = ?1 AND kind = ?2`)
+)
+
+type found struct {
+	Contact
+	lastSeen int64
+}
+
+// Fields names the places of sqlFind's columns.
+func (f *found) Fields() []any { return []any{&f.ID, &f.Root, &f.lastSeen} }
+
+// Find returns the contact that the identity points to, exactly as spelt. ok is
+// false when nobody has it.
+func Find(q store.Querier, id whatsapp.Identity) (c Contact, ok bool, err error) {
+	f, ok, err := find(q, id)
+	return f.Contact, ok, err
+}
+
+func find(q store.Querier, id whatsapp.Identity) (f found, ok bool, err error) {
+	if id.Zero() {
+		return f, false, errEmpty
+	}
+	f, ok, err = store.Get[found](q, sqlFind, id.Value, string(id.Kind))
+	if err != nil {
+		return f, false, fmt.Errorf("contacts: find %v: %w", id, err)
+	}
+	return f, ok, nil
+}
+
+// Ensure is Find, and makes a contact with the identity when there is none.
+func Ensure(tx *store.Tx, id whatsapp.Identity) (c Contact, created bool, err error) {
+	f, ok, err := seen(tx, id)
+	if err != nil || ok {
+		return f.Contact, false, err
+	}
+	c, err = create(tx)
+	if err != nil {
+		return c, false, err
+	}
+	return c, true, name(tx, c, id)
+}
+
+// seen is find, and keeps last_seen.
+func seen(tx *store.Tx, id whatsapp.Identity) (f found, ok bool, err error) {
+	f, ok, err = find(tx, id)
+	if err != nil || !ok {
+		return f, ok, err
+	}
+	if now := tx.Now(); now.Sub(store.Time(f.lastSeen)) >= seenEvery {
+		if err := tx.One(sqlSeen, id.Value, string(id.Kind), store.Millis(now)); err != nil {
+			return f, true, fmt.Errorf("contacts: note that %v was seen: %w", id, err)
+		}
+	}
+	return f, true, nil
+}
+
+func create(tx *store.Tx) (Contact, error) {
+	id := tx.NewID()
+	if err := tx.One(sqlCreate, id, store.Millis(tx.Now())); err != nil {
+		return Contact{}, fmt.Errorf("contacts: make a contact: %w", err)
+	}
+	return Contact{ID: id, Root: id}, nil
+}
+
+func name(tx *store.Tx, c Contact, id whatsapp.Identity) error {
+	err := tx.One(sqlName, id.Value, string(id.Kind), c.ID, whatsapp.MatchKey(id), store.Millis(tx.Now()))
+	if err != nil {
+		return fmt.Errorf("contacts: store %v of contact %d: %w", id, c.ID, err)
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package account
+
+import (
+	"janela/internal/store"
+)
+
+// Number is one of the business's own sending numbers.
+type Number struct {
+	ID             string // phone_number_id
+	Name           string // as config.toml calls it
+	WABA           string
+	Unit           string // the business unit whose consents count for it; may be ""
+	Display        string
+	VerifiedName   string
+	Status         string // CONNECTED, …; "" before the first sync
+	Quality        string // GREEN, YELLOW, RED
+	Throughput     string // STANDARD, HIGH
+	MessagingLimit string // TIER_250, …
+	OnBizApp       bool
+	SeenAt         int64 // ms
+}
+
+const numberColumns = `id, name, waba_id, unit, display, verified_name, status, quality, throughput, messaging_limit, on_biz_app, seen_at`
+
+// Fields names the places of numberColumns.
+func (n *Number) Fields() []any {
+	return []any{&n.ID, &n.Name, &n.WABA, &n.Unit, &n.Display, &n.VerifiedName, &n.Status, &n.Quality, &n.Throughput, &n.MessagingLimit, &n.OnBizApp, &n.SeenAt}
+}
+
+var (
+	sqlNumber     = store.SQL(`SELECT ` + numberColumns + ` FROM numbers WHERE id = ?1`)
+	sqlNumbers    = store.SQL(`SELECT ` + numberColumns + ` FROM numbers ORDER BY name`)
+	sqlDeclare    = store.SQL(`INSERT INTO numbers (id, name, waba_id, unit) VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name, waba_id = excluded.waba_id, unit = excluded.unit`)
+	sqlSeenNumber = store.SQL(`UPDATE numbers SET display = ?2, verified_name = ?3, status = ?4, quality = ?5, throughput = ?6,
+		messaging_limit = ?7, on_biz_app = ?8, seen_at = ?9 WHERE id = ?1`)
+	sqlQuality = store.SQL(`UPDATE numbers SET messaging_limit = CASE WHEN ?2 = '' THEN messaging_limit ELSE ?2 END WHERE display = ?1 AND display <> ''`)
+)
+
+// Declare writes the numbers of the configuration.
+func Declare(tx *store.Tx, numbers []Number) error {
+	for _, n := range numbers {
+		if _, err := tx.Exec(sqlDeclare, n.ID, n.Name, n.WABA, n.Unit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// NumberByID returns a number by its phone_number_id.
+func NumberByID(q store.Querier, id string) (Number, bool, error) {
+	return store.Get[Number](q, sqlNumber, id)
+}
+
+// Numbers returns the numbers by name.
+func Numbers(q store.Querier) ([]Number, error) { return store.All[Number](q, sqlNumbers) }
+
+// Scopes are the consent scopes that speak for messages of the number.
+func (n *Number) Scopes() []string {
+	out := []string{"*", n.Name}
+	if n.Unit != "" {
+		out = append(out, n.Unit)
+	}
+	return out
+}

@@ -1,0 +1,119 @@
+package daemon
+
+import (
+	"time"
+)
+
+// Config is config.toml. The zero value is no configuration: start from
+// Defaults.
+type Config struct {
+	Store     StoreConfig     `toml:"store"`
+	WhatsApp  WhatsAppConfig  `toml:"whatsapp"`
+	Sandbox   SandboxConfig   `toml:"sandbox"`
+	Campaigns CampaignsConfig `toml:"campaigns"`
+	HTTP      HTTPConfig      `toml:"http"`
+	Log       LogConfig       `toml:"log"`
+
+	dir string // of config.toml: relative paths start there
+}
+
+// StoreConfig says where the database is.
+type StoreConfig struct {
+	Path string `toml:"path"` // the SQLite file; keys, media and the socket stand beside it
+}
+
+// WhatsAppConfig says how to speak to Meta.
+type WhatsAppConfig struct {
+	GraphURL        string          `toml:"graph_url"`           // "" for the embedded sandbox
+	GraphVersion    string          `toml:"graph_version"`       // v25.0
+	Token           string          `toml:"token" secret:"true"` // refused in the file: environment only
+	TokenFile       string          `toml:"token_file"`          // read again when it changes
+	AppSecret       string          `toml:"app_secret" secret:"true"`
+	AppSecretFile   string          `toml:"app_secret_file"` // one per line; two while one is replaced
+	VerifyToken     string          `toml:"verify_token" secret:"true"`
+	VerifyTokenFile string          `toml:"verify_token_file"`
+	Accounts        []AccountConfig `toml:"accounts"`
+	SyncEvery       time.Duration   `toml:"sync_every"`   // how often templates and numbers are read
+	SendTimeout     time.Duration   `toml:"send_timeout"` // how long one send may take
+	Senders         int             `toml:"senders"`      // requests in flight per lane
+	Drain           time.Duration   `toml:"drain"`        // how long a stop waits for them
+}
+
+// AccountConfig is one WhatsApp business account.
+type AccountConfig struct {
+	ID        string         `toml:"id"`
+	TokenFile string         `toml:"token_file"` // "" for [whatsapp] token_file
+	Numbers   []NumberConfig `toml:"numbers"`
+}
+
+// NumberConfig is one sending number.
+type NumberConfig struct {
+	ID        string  `toml:"id"` // phone_number_id
+	Name      string  `toml:"name"`
+	Unit      string  `toml:"unit"`
+	PerSecond float64 `toml:"per_second"` // 0: Meta's default of 80
+}
+
+// SandboxConfig is the embedded stand-in for Meta.
+type SandboxConfig struct {
+	Seed     int64         `toml:"seed"`
+	Consents string        `toml:"consents"` // CSV imported at start with source sandbox
+	Journal  string        `toml:"journal"`  // its ledger
+	Quiet    bool          `toml:"quiet"`    // no misbehaviour at all
+	Latency  time.Duration `toml:"latency"`  // of an answer
+}
+
+// CampaignsConfig is the drop folder.
+type CampaignsConfig struct {
+	Folder       string        `toml:"folder"`
+	Status       string        `toml:"status"` // where status files go
+	Poll         time.Duration `toml:"poll"`
+	Stable       time.Duration `toml:"stable"` // a file is taken when it has not changed for this long
+	Timezone     string        `toml:"timezone"`
+	Region       string        `toml:"region"`   // of numbers without a plus
+	Approval     string        `toml:"approval"` // off, marketing, all; "" decides by account
+	FourEyes     bool          `toml:"four_eyes"`
+	TestNumbers  []string      `toml:"test_numbers"`
+	RecheckEvery time.Duration `toml:"recheck_every"`
+}
+
+// HTTPConfig is where the daemon listens.
+type HTTPConfig struct {
+	Listen      string `toml:"listen"`
+	WebhookPath string `toml:"webhook_path"`
+}
+
+// LogConfig says how the daemon logs.
+type LogConfig struct {
+	Level  string `toml:"level"`  // debug, info, warn, error
+	Format string `toml:"format"` // auto, text, json
+}
+
+// Defaults is what a configuration says that says nothing.
+func Defaults() Config {
+	return Config{
+		Store: StoreConfig{Path: "var/janela.db"},
+		WhatsApp: WhatsAppConfig{GraphVersion: "v25.0", SyncEvery: 5 * time.Minute, SendTimeout: 30 * time.Second,
+			Senders: 64, Drain: 30 * time.Second},
+		Sandbox: SandboxConfig{Seed: 1, Latency: 40 * time.Millisecond},
+		Campaigns: CampaignsConfig{Folder: "campaigns.d", Status: "var/status", Poll: time.Second, Stable: 2 * time.Second,
+			Region: "BR", RecheckEvery: time.Minute},
+		HTTP: HTTPConfig{Listen: "127.0.0.1:8790", WebhookPath: "/webhooks/whatsapp"},
+		Log:  LogConfig{Level: "info", Format: "auto"},
+	}
+}
+
+// Embedded reports whether the embedded sandbox stands in for Meta.
+func (c *Config) Embedded() bool { return c.WhatsApp.GraphURL == "" }
+
+// Approval says which categories wait for an approval: off, marketing or all.
+func (c *Config) Approval() string {
+	switch {
+	case c.Campaigns.Approval != "":
+		return c.Campaigns.Approval
+	case c.Embedded():
+		return "off"
+	default:
+		return "marketing"
+	}
+}

@@ -1,0 +1,20 @@
+// Package dispatch is the only door out: it claims what the gate lets through,
+// paces it, hands it to Meta's Cloud API, and settles what came of it.
+//
+// Three instances of one loop, one per lane, share only the pacers of the
+// numbers. A turn of a loop is one transaction: it settles the results that
+// have come in and claims what may leave next, so results pile up while the
+// database is busy, which is the group commit. The authentication lane writes
+// through Write, the others through Bulk.
+//
+//	turn: settle results + claim ──commit──▶ tickets ──pacer──▶ senders ──▶ results
+//
+// Invariants:
+//   - a claim is on disk before its request is written
+//   - a turn claims no more than the free senders and 100 ms of the allowed rate
+//     can take: what is claimed counts as in flight
+//   - a ticket that never reached a sender goes back to queued and burns no
+//     attempt
+//   - after GotConn nothing is ever sent again without proof that Meta did not
+//     take it; five unknowns in a row stop the number (a hold with a probe)
+package dispatch

@@ -1,0 +1,151 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"janela/internal/outbox"
+	"janela/internal/whatsapp"
+	"janela/internal/whatsapp/cloudapi"
+)
+
+// ticket is one claimed message on its way to a sender.
+type ticket struct {
+	message outbox.Message
+	stream  outbox.Stream
+	pacer   *pacer
+	own     *rate.Limiter
+}
+
+// result is what came of a ticket.
+type result struct {
+	ticket
+	outbox.Result
+	answer  cloudapi.Answer
+	code    whatsapp.Code // of an error
+	details string
+	took    time.Duration
+}
+
+// launch hands a ticket to a sender. ctx ends when the daemon stops: a ticket
+// that has not begun by then goes back; sendCtx ends when it must give up.
+func (l *lane) launch(ctx, sendCtx context.Context, t ticket) {
+	l.mu.Lock()
+	l.flying++
+	l.waiting[t.stream.Number]++
+	l.mu.Unlock()
+	l.wg.Go(func() {
+		r, begun := l.wait(ctx, t)
+		if begun {
+			r = l.send(sendCtx, t)
+			<-l.slots
+		}
+		l.mu.Lock()
+		l.results = append(l.results, r)
+		l.mu.Unlock()
+		select {
+		case l.done <- struct{}{}:
+		default:
+		}
+	})
+}
+
+// wait holds the ticket until its turn; begun is false when it must go back.
+func (l *lane) wait(ctx context.Context, t ticket) (r result, begun bool) {
+	defer func() {
+		l.mu.Lock()
+		l.waiting[t.stream.Number]--
+		l.mu.Unlock()
+	}()
+	r = t.back(time.Time{})
+	if next, ok := t.pacer.pair(t.message.Contact, time.Now()); !ok {
+		return t.back(next), false
+	}
+	if t.pacer.wait(ctx, l.lane) != nil {
+		return r, false
+	}
+	select {
+	case l.slots <- struct{}{}:
+	case <-ctx.Done():
+		return r, false
+	}
+	if ctx.Err() != nil {
+		<-l.slots
+		return r, false
+	}
+	return r, true
+}
+
+// back is the result of a ticket that never reached a sender.
+func (t ticket) back(retry time.Time) result {
+	return result{ticket: t, Result: outbox.Result{Message: t.message.ID, Attempt: t.message.Attempt, To: outbox.Queued, Unused: true, Retry: retry}}
+}
+
+// send makes the one request.
+func (l *lane) send(ctx context.Context, t ticket) result {
+	r := result{ticket: t, Result: outbox.Result{Message: t.message.ID, Attempt: t.message.Attempt}}
+	sender, ok := l.d.cfg.Sender(t.stream.WABA)
+	if !ok {
+		r.To, r.Reason = outbox.Failed, "account_unknown"
+		return r
+	}
+	params := t.message.Params
+	if t.stream.Category == whatsapp.Authentication && l.d.cfg.Reveal != nil {
+		var err error
+		if params, err = l.d.cfg.Reveal(ctx, t.message); err != nil {
+			r.To, r.Reason = outbox.Failed, "code_unavailable"
+			return r
+		}
+	}
+	body := cloudapi.AppendMessage(nil, l.d.message(t, params))
+	start := time.Now()
+	answer, err := sender.Send(ctx, t.stream.Number, body)
+	r.took, r.At = time.Since(start), time.Now()
+	if err != nil {
+		return r.failed(err)
+	}
+	r.answer, r.Wamid, r.To = answer, answer.Wamid, outbox.Accepted
+	if answer.Held || answer.Paused {
+		r.To = outbox.AcceptedHeld
+	}
+	return r
+}
+
+// message is Meta's form of a ticket.
+func (d *Dispatcher) message(t ticket, params string) cloudapi.Message {
+	id := whatsapp.CallbackID{DB: d.cfg.DB.Name(), Message: t.message.ID, Attempt: t.message.Attempt}
+	m := cloudapi.Message{To: t.message.To(), ReplyTo: t.message.ReplyTo, Callback: id.String()}
+	if t.stream.Template == "" {
+		m.Text = params
+	} else {
+		m.Template = &cloudapi.TemplateSend{Name: t.stream.Template, Language: t.stream.Language, Components: json.RawMessage(params)}
+	}
+	return m
+}
+
+// failed reads what an error proves. Only a request that surely was not taken
+// may be tried again; what stays open is unknown.
+func (r result) failed(err error) result {
+	var e *cloudapi.Error
+	if !errors.As(err, &e) || !e.NotSent {
+		r.To, r.Reason = outbox.Unknown, outbox.ReasonNoAnswer
+		if e != nil {
+			r.Code, r.details = e.Code, e.Details
+			r.code = whatsapp.Code{Code: e.Code, Class: whatsapp.ClassUnknown}
+		}
+		return r
+	}
+	r.Code, r.details = e.Code, e.Details
+	r.code = whatsapp.LookupCode(e.Code, e.HTTPStatus)
+	if e.Code == 0 && e.HTTPStatus == 0 { // no connection was ever made
+		r.code = whatsapp.Code{Class: whatsapp.ClassRetry, Meaning: "no connection to Meta"}
+	}
+	r.Reason = string(r.code.Class)
+	r.To = outbox.Failed // settle asks the gate whether it may be tried again
+	r.code.RetryAfter = max(r.code.RetryAfter, e.RetryAfter)
+	return r
+}

@@ -1,0 +1,168 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"janela/internal/contacts"
+	"janela/internal/conversations"
+	"janela/internal/gate"
+	"janela/internal/outbox"
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+)
+
+// settle writes results, does what errors do at their scope, learns identities
+// and brings the conversation ledger up to date.
+func (l *lane) settle(tx *store.Tx, batch []result) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	results := make([]outbox.Result, len(batch))
+	for i := range batch {
+		if err := l.judge(tx, &batch[i]); err != nil {
+			return err
+		}
+		results[i] = batch[i].Result
+	}
+	out, err := outbox.Settle(tx, results)
+	if err != nil {
+		return err
+	}
+	return l.d.tell(tx, out)
+}
+
+// judge decides about one result with what the database knows.
+func (l *lane) judge(tx *store.Tx, r *result) error {
+	switch {
+	case r.To == outbox.Accepted || r.To == outbox.AcceptedHeld:
+		var err error
+		r.InWindow, err = conversations.InWindowAt(tx, r.stream.Number, r.message.Contact, r.At)
+		if err != nil {
+			return err
+		}
+		if err := learn(tx, r); err != nil {
+			return err
+		}
+		return gate.LiftProbed(tx, r.stream)
+	case r.To == outbox.Unknown:
+		if r.pacer.answered(outbox.Unknown) < unknownLimit {
+			return nil
+		}
+		_, err := outbox.Place(tx, outbox.Hold{Scope: outbox.ScopeNumber, Target: r.stream.Number, Reason: "no_answers", Actor: "breaker",
+			Detail: "five requests in a row got no readable answer", Until: store.Millis(tx.Now().Add(30 * time.Second)), Probe: true})
+		return err
+	case r.To == outbox.Failed && r.code.Class != "":
+		return l.react(tx, r)
+	default:
+		return nil
+	}
+}
+
+// unknownLimit is how many unanswered requests in a row stop a number.
+const unknownLimit = 5
+
+// react does what Meta's error does, and queues the message again where it may
+// be tried again.
+func (l *lane) react(tx *store.Tx, r *result) error {
+	re, err := gate.React(tx, gate.Failure{Message: r.message, Stream: r.stream, Code: r.code, Details: r.details})
+	if err != nil {
+		return err
+	}
+	if re.Placed {
+		l.d.cfg.Log.Warn("Meta's answer stops messages", "scope", re.Hold.Scope, "target", re.Hold.Target, "reason", re.Hold.Reason,
+			"code", r.Code, "meaning", r.code.Meaning, "do", r.code.Do)
+	}
+	if err := l.d.tell(tx, re.Outcomes); err != nil {
+		return err
+	}
+	if retry, ok := gate.Requeues(r.stream, r.code, r.message.Attempt, r.code.RetryAfter, tx.Now()); ok {
+		r.To, r.Retry = outbox.Queued, retry
+	}
+	return nil
+}
+
+// learn keeps the pair of identities that Meta's answer showed.
+func learn(tx *store.Tx, r *result) error {
+	ids := []whatsapp.Identity{r.message.To()}
+	if w := r.answer.WaID; w != "" && string(w) != whatsapp.Phone(r.message.Address).Digits() {
+		ids = append(ids, w.Identity())
+	}
+	if b := r.answer.UserID; b != "" && b.Identity() != ids[0] {
+		ids = append(ids, b.Identity())
+	}
+	if len(ids) == 1 {
+		return nil
+	}
+	_, err := contacts.Learn(tx, ids...)
+	return err
+}
+
+// tell brings the conversations up to date and hands outcomes to the producers.
+func (d *Dispatcher) tell(tx *store.Tx, out []outbox.Outcome) error {
+	if len(out) == 0 {
+		return nil
+	}
+	var touches []conversations.Touch
+	for _, o := range out {
+		if !o.Since.IsZero() && o.Contact > 0 {
+			touches = append(touches, conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since})
+		}
+	}
+	if len(touches) > 0 {
+		if _, err := conversations.Recompute(tx, touches...); err != nil {
+			return err
+		}
+	}
+	if d.cfg.Outcomes == nil {
+		return nil
+	}
+	return d.cfg.Outcomes(tx, out)
+}
+
+// count tells the pacers and the metrics what came, once it is settled.
+func (l *lane) count(batch []result) {
+	for i := range batch {
+		r := &batch[i]
+		if r.To != outbox.Unknown && !r.Unused {
+			r.pacer.answered(r.To)
+		}
+		if r.code.Class == whatsapp.ClassThrottleNumber {
+			r.pacer.throttled(time.Now())
+		}
+		if l.d.cfg.Sent != nil && !r.Unused {
+			l.d.cfg.Sent(l.lane, r.stream.Number, r.To, r.Reason, r.took)
+		}
+	}
+}
+
+// Sweep expires queued messages whose deadline has passed, until ctx ends: those
+// of held streams are met by no claim.
+func (d *Dispatcher) Sweep(ctx context.Context) error {
+	tick := time.NewTicker(30 * time.Second)
+	defer tick.Stop()
+	for {
+		for n := 200; n == 200; {
+			err := d.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+				out, err := outbox.Expire(tx, 200)
+				n = len(out)
+				if err != nil {
+					return err
+				}
+				return d.tell(tx, out)
+			})
+			if err != nil {
+				if ctx.Err() != nil {
+					return nil
+				}
+				d.cfg.Log.Error("expiring messages failed; trying again", "error", err)
+				break
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package gate
+
+import (
+	"time"
+
+	"janela/internal/outbox"
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+)
+
+// probeEvery is the least time between two probes of one hold; it doubles with
+// every probe that failed.
+const probeEvery = time.Minute
+
+// Open is a stream of which messages may leave now.
+type Open struct {
+	outbox.Ready
+	facts  StreamFacts
+	probes []outbox.Hold // holds that let one message through
+}
+
+// Opens returns the streams of a lane that are open now, and when the next of
+// the closed ones opens by itself (zero: when something happens). Holds,
+// windows and templates are asked once per stream, never per message.
+func Opens(q store.Querier, lane whatsapp.Lane) (open []Open, next time.Time, err error) {
+	ready, err := outbox.ReadyStreams(q, lane)
+	if err != nil || len(ready) == 0 {
+		return nil, next, err
+	}
+	holds, err := outbox.Holds(q)
+	if err != nil {
+		return nil, next, err
+	}
+	for _, r := range ready {
+		f, err := FactsOfStream(q, r.Stream, holds)
+		if err != nil {
+			return nil, next, err
+		}
+		waits := DecideStream(f, q.Now())
+		if len(waits) > 0 && !skips(r.Stream, waits) {
+			next = sooner(next, opensAt(waits))
+			continue
+		}
+		o := Open{Ready: r, facts: f}
+		for _, h := range f.Holds {
+			if h.MayProbe(q.Now()) {
+				o.probes = append(o.probes, h)
+			}
+		}
+		open = append(open, o)
+	}
+	return open, next, nil
+}
+
+// skips reports whether the stream's waits turn into refusals, so that its
+// messages must be looked at although none may leave.
+func skips(s outbox.Stream, waits []Verdict) bool {
+	if s.NotApproved != "skip" && s.NotApproved != "fail" {
+		return false
+	}
+	for _, v := range waits {
+		if v.Reason == TemplateNotApproved || v.Reason == TemplateUnknown {
+			return true
+		}
+	}
+	return false
+}
+
+// opensAt is when all waits have ended by themselves; zero if one does not.
+func opensAt(waits []Verdict) time.Time {
+	var at time.Time
+	for _, v := range waits {
+		if v.Until.IsZero() {
+			return time.Time{}
+		}
+		if v.Until.After(at) {
+			at = v.Until
+		}
+	}
+	return at
+}
+
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}
+
+// Claim takes at most n messages of an open stream: it reads the facts of the
+// next candidates, judges each, and moves them. What it returns is in flight
+// once the transaction commits. The stream's own facts are read again, because
+// a hold may have come since Opens looked.
+func Claim(tx *store.Tx, o Open, n int) ([]outbox.Message, []outbox.Outcome, error) {
+	holds, err := outbox.Holds(tx)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := FactsOfStream(tx, o.Stream, holds)
+	if err != nil {
+		return nil, nil, err
+	}
+	now := tx.Now()
+	waits := DecideStream(f, now)
+	if len(waits) > 0 && !skips(o.Stream, waits) {
+		return nil, nil, nil
+	}
+	probing := false
+	for _, h := range f.Holds {
+		if h.MayProbe(now) {
+			probing, n = true, 1
+		}
+	}
+	rows, err := store.All[candidate](tx, sqlCandidates, o.ID, string(o.Category), f.Number.Name, f.Number.Unit, o.Number, store.Millis(now), n)
+	if err != nil {
+		return nil, nil, err
+	}
+	moves := make([]outbox.Move, 0, len(rows))
+	for i := range rows {
+		v := Decide(o.Stream, waits, rows[i].facts(), now)
+		moves = append(moves, move(rows[i].Message, v, now))
+	}
+	claimed, out, err := outbox.Apply(tx, o.Stream, moves)
+	if err != nil || !probing || len(claimed) == 0 {
+		return claimed, out, err
+	}
+	for _, h := range f.Holds {
+		if h.MayProbe(now) {
+			if err := outbox.Prolong(tx, h, now.Add(probeEvery<<min(h.Tries, 6))); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return claimed, out, nil
+}
+
+// move turns a verdict into what the outbox does.
+func move(m outbox.Message, v Verdict, now time.Time) outbox.Move {
+	switch {
+	case v.Kind == Go:
+		return outbox.Move{Message: m, To: outbox.Sending}
+	case v.Kind == Wait:
+		until := v.Until
+		if until.IsZero() {
+			until = now.Add(time.Minute)
+		}
+		return outbox.Move{Message: m, To: outbox.Queued, Until: until}
+	case v.Reason == Deadline:
+		return outbox.Move{Message: m, To: outbox.Expired, Reason: string(v.Reason)}
+	case v.Reason == DryRun:
+		return outbox.Move{Message: m, To: outbox.Cancelled, Reason: string(v.Reason)}
+	default:
+		return outbox.Move{Message: m, To: outbox.Refused, Reason: string(v.Reason)}
+	}
+}
+
+// Judge returns the verdict on one queued message, for why.
+func Judge(q store.Querier, m outbox.Message) (Verdict, []Verdict, error) {
+	s, _, err := outbox.StreamByID(q, m.Stream)
+	if err != nil {
+		return Verdict{}, nil, err
+	}
+	holds, err := outbox.Holds(q)
+	if err != nil {
+		return Verdict{}, nil, err
+	}
+	f, err := FactsOfStream(q, s, holds)
+	if err != nil {
+		return Verdict{}, nil, err
+	}
+	row, _, err := store.Get[candidate](q, sqlOne, m.ID, string(s.Category), f.Number.Name, f.Number.Unit, s.Number)
+	if err != nil {
+		return Verdict{}, nil, err
+	}
+	waits := DecideStream(f, q.Now())
+	return Decide(s, waits, row.facts(), q.Now()), waits, nil
+}

@@ -1,0 +1,87 @@
+package gate
+
+import (
+	"janela/internal/account"
+	"janela/internal/outbox"
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+)
+
+// consentFacts are the three subselects over the consent ledger: the grant is
+// the contact's own, revocations are those of every contact of the person.
+// ?2 category, ?3 and ?4 the scopes beside '*'. %s is the contact.
+const (
+	grantOf  = `COALESCE((SELECT MAX(g.granted_at) FROM consents g WHERE g.contact_id = m.contact_id AND g.category = ?2 AND g.scope IN ('*', ?3, ?4)), 0)`
+	revokeOf = `COALESCE((SELECT MAX(r.revoked_at) FROM contacts p JOIN contacts k ON k.root = p.root JOIN consents r ON r.contact_id = k.id
+		WHERE p.id = m.contact_id AND r.category = ?2 AND r.scope IN ('*', ?3, ?4)), 0)`
+	blockOf = `COALESCE((SELECT MAX(b.revoked_at) FROM contacts p JOIN contacts k ON k.root = p.root JOIN consents b ON b.contact_id = k.id
+		WHERE p.id = m.contact_id AND b.category = ?2 AND b.scope = '@meta' AND b.revoked_at > b.granted_at), 0)`
+	windowOf = `COALESCE((SELECT MAX(w.closes_at) FROM contacts p JOIN contacts k ON k.root = p.root JOIN service_windows w ON w.contact_id = k.id
+		WHERE p.id = m.contact_id AND w.number_id = ?5), 0)`
+	candidateColumns = `m.id, m.stream_id, m.run_id, m.contact_id, m.address, m.kind, m.params, m.reply_to, m.line, m.state, m.reason,
+		m.code, m.attempt, m.not_before, m.deadline, m.accepted_at`
+)
+
+// candidate is a message with the facts that decide about it.
+type candidate struct {
+	Message outbox.Message
+	Facts   MessageFacts
+}
+
+// Fields names the places of candidateColumns and the facts.
+func (c *candidate) Fields() []any {
+	m := &c.Message
+	return []any{&m.ID, &m.Stream, &m.Run, &m.Contact, &m.Address, &m.Kind, &m.Params, &m.ReplyTo, &m.Line, &m.State, &m.Reason,
+		&m.Code, &m.Attempt, &m.NotBefore, &m.Deadline, &m.AcceptedAt,
+		&c.Facts.Consent.GrantedAt, &c.Facts.Consent.RevokedAt, &c.Facts.Consent.MetaBlock, &c.Facts.WindowEnd}
+}
+
+func (c *candidate) facts() MessageFacts {
+	f := c.Facts
+	f.Kind, f.Contact, f.NotBefore, f.Deadline = c.Message.Kind, c.Message.Contact, c.Message.NotBefore, c.Message.Deadline
+	return f
+}
+
+var (
+	sqlCandidates = store.SQL(`SELECT ` + candidateColumns + `, ` + grantOf + `, ` + revokeOf + `, ` + blockOf + `, ` + windowOf + `
+		FROM messages m WHERE m.stream_id = ?1 AND m.state = 'queued' AND m.not_before <= ?6 ORDER BY m.not_before, m.id LIMIT ?7`)
+	sqlOne = store.SQL(`SELECT ` + candidateColumns + `, ` + grantOf + `, ` + revokeOf + `, ` + blockOf + `, ` + windowOf + `
+		FROM messages m WHERE m.id = ?1`)
+	sqlPerson = store.SQL(`SELECT ` + grantOf + `, ` + revokeOf + `, ` + blockOf + `, ` + windowOf + ` FROM (SELECT CAST(?1 AS INTEGER) AS contact_id) m`)
+)
+
+// FactsOfStream reads what decides about a stream.
+func FactsOfStream(q store.Querier, s outbox.Stream, holds []outbox.Hold) (StreamFacts, error) {
+	f := StreamFacts{Stream: s}
+	var err error
+	if f.Number, f.Known, err = account.NumberByID(q, s.Number); err != nil {
+		return f, err
+	}
+	if s.Template != "" {
+		if f.Template, f.Listed, err = account.Lookup(q, s.Ref()); err != nil {
+			return f, err
+		}
+	}
+	for _, h := range holds {
+		if h.Stops(&s) {
+			f.Holds = append(f.Holds, h)
+		}
+	}
+	return f, nil
+}
+
+// FactsOfPerson reads what decides about a person for messages of a category
+// from a number: for plan, why and what arrives by API.
+func FactsOfPerson(q store.Querier, contact int64, category whatsapp.Category, n account.Number) (MessageFacts, error) {
+	row, _, err := store.Get[personRow](q, sqlPerson, contact, string(category), n.Name, n.Unit, n.ID)
+	f := MessageFacts(row)
+	f.Contact, f.Kind = contact, whatsapp.KindPhone
+	return f, err
+}
+
+type personRow MessageFacts
+
+// Fields names the places of sqlPerson.
+func (p *personRow) Fields() []any {
+	return []any{&p.Consent.GrantedAt, &p.Consent.RevokedAt, &p.Consent.MetaBlock, &p.WindowEnd}
+}

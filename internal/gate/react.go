@@ -1,0 +1,164 @@
+package gate
+
+import (
+	"fmt"
+	"time"
+
+	"janela/internal/contacts"
+	"janela/internal/outbox"
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+	"janela/optin"
+)
+
+// Failure is one error of Meta's about one of our messages, from an answer to
+// a send or from a failed status.
+type Failure struct {
+	Message outbox.Message
+	Stream  outbox.Stream
+	Code    whatsapp.Code
+	Details string
+	ByState bool // it came by status: the message is past our hands
+}
+
+// Holds placed by Meta's errors, and how long until a probe is let through.
+// Zero: until an operator, a webhook or a sync lifts them.
+var holdTimes = map[whatsapp.Class]time.Duration{
+	whatsapp.ClassPauseTemplate: 5 * time.Minute,
+	whatsapp.ClassThrottleApp:   10 * time.Minute,
+	whatsapp.ClassPauseNumber:   time.Hour,
+	whatsapp.ClassHaltPayment:   30 * time.Minute,
+	whatsapp.ClassHaltAccount:   30 * time.Minute,
+	whatsapp.ClassHaltNumber:    30 * time.Minute,
+	whatsapp.ClassHaltAuth:      time.Minute,
+}
+
+// holdScope says where an error of a class acts beyond its own message.
+func holdScope(c whatsapp.Class, s outbox.Stream) (scope outbox.Scope, target, reason string, ok bool) {
+	switch c {
+	case whatsapp.ClassPauseTemplate:
+		return outbox.ScopeTemplate, s.Ref().Target(), "template_paused", true
+	case whatsapp.ClassThrottleApp:
+		return outbox.ScopeAccount, s.WABA, "account_throttled", true
+	case whatsapp.ClassPauseNumber:
+		return outbox.ScopeNumber, s.Number, "number_restricted", true
+	case whatsapp.ClassHaltNumber:
+		return outbox.ScopeNumber, s.Number, "number_unusable", true
+	case whatsapp.ClassHaltAuth:
+		return outbox.ScopeAccount, s.WABA, BadToken, true
+	case whatsapp.ClassHaltAccount:
+		return outbox.ScopeAccount, s.WABA, "account_blocked", true
+	case whatsapp.ClassHaltPayment:
+		return outbox.ScopeAccount, s.WABA, "payment", true
+	case whatsapp.ClassStopCampaign:
+		if s.Campaign != "" {
+			return outbox.ScopeCampaign, s.Campaign, "campaign_error", true
+		}
+		return "", "", "", false
+	default:
+		return "", "", "", false
+	}
+}
+
+// BadToken is the reason of the hold on an account whose token Meta refuses. A
+// successful read of the account lifts it.
+const BadToken = "bad_token"
+
+// Reaction is what an error did beyond its message.
+type Reaction struct {
+	Hold     outbox.Hold // zero if none was placed
+	Placed   bool        // the hold is new: somebody should hear of it
+	Outcomes []outbox.Outcome
+}
+
+// React does what one error does at its scope: it places the hold, or records
+// that the person stopped marketing.
+func React(tx *store.Tx, f Failure) (Reaction, error) {
+	var r Reaction
+	if f.Code.Class == whatsapp.ClassSuppressMarketing {
+		out, err := suppress(tx, f)
+		r.Outcomes = out
+		return r, err
+	}
+	scope, target, reason, ok := holdScope(f.Code.Class, f.Stream)
+	if !ok {
+		return r, nil
+	}
+	r.Hold = outbox.Hold{Scope: scope, Target: target, Reason: reason, Actor: "meta", Detail: fmt.Sprintf("error %d: %s", f.Code.Code, f.Code.Meaning)}
+	if d := holdTimes[f.Code.Class]; d > 0 {
+		r.Hold.Until, r.Hold.Probe = store.Millis(tx.Now().Add(d)), true
+	}
+	fresh, err := outbox.Place(tx, r.Hold)
+	r.Placed = fresh
+	return r, err
+}
+
+// suppress records that Meta says the person stopped our marketing (131050).
+func suppress(tx *store.Tx, f Failure) ([]outbox.Outcome, error) {
+	ids, err := contacts.Identities(tx, f.Message.Contact)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	_, out, err := optin.Revoke(tx, optin.Revocation{
+		Identities: ids, Categories: []whatsapp.Category{whatsapp.Marketing}, Scope: "@meta", Source: optin.SourceMeta, Actor: "meta",
+		Evidence: optin.Evidence{Text: f.Code.Meaning, Message: fmt.Sprint(f.Message.ID)}, At: tx.Now(),
+	})
+	return out, err
+}
+
+// Requeues says whether a message that Meta surely did not take may be tried
+// again, and when: the class decides, back-off grows with the attempt. after is
+// what Meta asked for.
+func Requeues(s outbox.Stream, c whatsapp.Code, attempt int, after time.Duration, now time.Time) (retry time.Time, ok bool) {
+	if c.Class == whatsapp.ClassStopCampaign && s.Campaign == "" {
+		return time.Time{}, false // nobody could mend and resume it
+	}
+	switch c.Class {
+	case whatsapp.ClassRetry, whatsapp.ClassThrottleNumber, whatsapp.ClassThrottleApp:
+		return now.Add(longer(after, c.RetryAfter, backoff(attempt, time.Second, 5*time.Minute))), true
+	case whatsapp.ClassPair: // Meta: 4^n seconds
+		return now.Add(longer(after, c.RetryAfter, pairWait(attempt))), true
+	case whatsapp.ClassPauseTemplate, whatsapp.ClassPauseNumber, whatsapp.ClassHaltAuth, whatsapp.ClassHaltAccount,
+		whatsapp.ClassHaltNumber, whatsapp.ClassHaltPayment, whatsapp.ClassStopCampaign:
+		return now.Add(longer(after, c.RetryAfter, time.Second)), true // the hold decides
+	default:
+		return time.Time{}, false
+	}
+}
+
+// LiftProbed lifts the holds that let this message through: Meta took it.
+func LiftProbed(tx *store.Tx, s outbox.Stream) error {
+	holds, err := outbox.Holds(tx)
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		if h.Probe && h.Tries > 0 && h.Stops(&s) {
+			if err := outbox.LiftOne(tx, h, "probe"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func backoff(attempt int, base, most time.Duration) time.Duration {
+	d := base << min(max(attempt-1, 0), 20)
+	return min(d, most)
+}
+
+func pairWait(attempt int) time.Duration {
+	d := 6 * time.Second
+	for range min(max(attempt-1, 0), 6) {
+		d *= 4
+	}
+	return min(d, time.Hour)
+}
+
+func longer(ds ...time.Duration) time.Duration {
+	var most time.Duration
+	for _, d := range ds {
+		most = max(most, d)
+	}
+	return most
+}

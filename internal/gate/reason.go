@@ -1,0 +1,34 @@
+package gate
+
+// Reason is why a message may not leave: one stable text in the database, in
+// metrics, the API and docs/reasons.md.
+type Reason string
+
+// Refusals: final, about the person or the row.
+const (
+	NoOptIn            Reason = "no_opt_in"
+	OptedOut           Reason = "opted_out"
+	WindowClosed       Reason = "service_window_closed"
+	TemplateSkipped    Reason = "template_not_approved" // with on_not_approved = "skip"
+	Deadline           Reason = "deadline"
+	DryRun             Reason = "dry_run"
+	AuthenticationOnly Reason = "phone_required" // authentication needs a phone number, not a BSUID
+)
+
+// Waits: the message stays queued.
+const (
+	Held                Reason = "held"
+	OutsideWindow       Reason = "outside_window"
+	TemplateUnknown     Reason = "template_unknown"
+	TemplateNotApproved Reason = "template_not_approved"
+	CategoryDrift       Reason = "category_drift"
+	TemplateChanged     Reason = "template_changed"
+	NotDue              Reason = "not_before"
+	NumberUnknown       Reason = "number_unknown"
+)
+
+// Reasons lists every reason the gate can give, for docs/reasons.md.
+func Reasons() []Reason {
+	return []Reason{NoOptIn, OptedOut, WindowClosed, TemplateNotApproved, Deadline, DryRun, AuthenticationOnly,
+		Held, OutsideWindow, TemplateUnknown, CategoryDrift, TemplateChanged, NotDue, NumberUnknown}
+}

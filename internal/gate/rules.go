@@ -1,0 +1,170 @@
+package gate
+
+import (
+	"fmt"
+	"time"
+
+	"janela/internal/account"
+	"janela/internal/outbox"
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+)
+
+// Kind is what a verdict says.
+type Kind int
+
+// The three verdicts.
+const (
+	Go Kind = iota
+	Wait
+	Refuse
+)
+
+// String names the verdict.
+func (k Kind) String() string { return [...]string{"go", "wait", "refuse"}[k] }
+
+// Verdict is the gate's answer. Until is when a wait ends by itself, zero when
+// something must happen first. Detail says in words what decided.
+type Verdict struct {
+	Kind   Kind
+	Reason Reason
+	Until  time.Time
+	Detail string
+}
+
+// StreamFacts is what is known of a stream.
+type StreamFacts struct {
+	Stream   outbox.Stream
+	Number   account.Number
+	Known    bool // the number is configured
+	Template account.Template
+	Listed   bool          // Meta lists the template
+	Holds    []outbox.Hold // that concern the stream
+}
+
+// MessageFacts is what is known of one message and its recipient.
+type MessageFacts struct {
+	Kind      whatsapp.IdentityKind
+	Contact   int64
+	NotBefore int64 // ms
+	Deadline  int64 // ms, 0 for none
+	Consent   Consent
+	WindowEnd int64 // ms: when the person's service window closes
+}
+
+// Consent is when the person last granted and last revoked, over the scopes
+// that speak for the number (ms, 0 for never). Grants are the contact's own;
+// revocations those of every contact found to be the same person. MetaBlock is
+// when the person blocked the category in WhatsApp itself and did not resume.
+type Consent struct {
+	GrantedAt, RevokedAt, MetaBlock int64
+}
+
+// windowMargin keeps a free-form message away from the end of the window: our
+// clock and Meta's may differ.
+const windowMargin = 2 * time.Minute
+
+// DecideStream judges what holds for all messages of a stream. Every wait that
+// stands is returned, the first one first; none means go.
+func DecideStream(f StreamFacts, now time.Time) []Verdict {
+	var out []Verdict
+	for _, h := range f.Holds {
+		if h.Over(now) || h.MayProbe(now) {
+			continue
+		}
+		out = append(out, Verdict{Wait, Held, store.Time(h.Until), holdDetail(h)})
+	}
+	if !f.Known {
+		out = append(out, Verdict{Kind: Wait, Reason: NumberUnknown, Detail: "the number " + f.Stream.Number + " is not in config.toml"})
+	}
+	if f.Stream.Template != "" {
+		out = append(out, decideTemplate(f)...)
+	}
+	if !f.Stream.Windows.Open(now) {
+		until, _ := f.Stream.Windows.Next(now)
+		out = append(out, Verdict{Wait, OutsideWindow, until, "outside its sending windows"})
+	}
+	return out
+}
+
+func holdDetail(h outbox.Hold) string {
+	text := fmt.Sprintf("hold on %s", h.Scope)
+	if h.Target != "" {
+		text += " " + h.Target
+	}
+	text += ": " + h.Reason + ", by " + h.Actor
+	if h.Detail != "" {
+		text += " (" + h.Detail + ")"
+	}
+	return text
+}
+
+func decideTemplate(f StreamFacts) []Verdict {
+	t := f.Template
+	switch {
+	case !f.Listed || t.Missing:
+		return []Verdict{{Kind: Wait, Reason: TemplateUnknown, Detail: "Meta lists no template " + f.Stream.Ref().String()}}
+	case t.Status != whatsapp.TemplateApproved:
+		return []Verdict{{Kind: Wait, Reason: TemplateNotApproved, Detail: fmt.Sprintf("template %s is %s", f.Stream.Ref(), t.Status)}}
+	case t.Category != f.Stream.Category:
+		return []Verdict{{Kind: Wait, Reason: CategoryDrift, Detail: fmt.Sprintf("template %s is %s at Meta, the message says %s", f.Stream.Ref(), t.Category, f.Stream.Category)}}
+	case f.Stream.TemplateHash != "" && f.Stream.TemplateHash != t.Hash:
+		return []Verdict{{Kind: Wait, Reason: TemplateChanged, Detail: fmt.Sprintf("template %s has changed since the run began", f.Stream.Ref())}}
+	default:
+		return nil
+	}
+}
+
+// Decide judges one message of a stream for which DecideStream found stream.
+func Decide(s outbox.Stream, stream []Verdict, m MessageFacts, now time.Time) Verdict {
+	if v, no := decidePerson(s, m); no {
+		return v
+	}
+	if m.Deadline > 0 && store.Millis(now) >= m.Deadline {
+		return Verdict{Kind: Refuse, Reason: Deadline, Detail: "its deadline has passed"}
+	}
+	for _, v := range stream {
+		if v.Reason == TemplateNotApproved || v.Reason == TemplateUnknown {
+			if s.NotApproved == "skip" || s.NotApproved == "fail" {
+				return Verdict{Kind: Refuse, Reason: TemplateSkipped, Detail: v.Detail}
+			}
+		}
+	}
+	if len(stream) > 0 {
+		return stream[0]
+	}
+	if m.NotBefore > store.Millis(now) {
+		return Verdict{Wait, NotDue, store.Time(m.NotBefore), "it waits for its next attempt"}
+	}
+	if s.Category == whatsapp.Service && store.Millis(now.Add(windowMargin)) >= m.WindowEnd {
+		return Verdict{Kind: Refuse, Reason: WindowClosed, Detail: "the person's service window is closed"}
+	}
+	if s.DryRun {
+		return Verdict{Kind: Refuse, Reason: DryRun, Detail: "it would have been sent"}
+	}
+	return Verdict{Kind: Go}
+}
+
+// decidePerson judges what is about the person: consent, and how they can be
+// reached.
+func decidePerson(s outbox.Stream, m MessageFacts) (Verdict, bool) {
+	if s.Category == whatsapp.Authentication && m.Kind != whatsapp.KindPhone && m.Kind != whatsapp.KindWaID {
+		return Verdict{Kind: Refuse, Reason: AuthenticationOnly, Detail: "Meta delivers codes to phone numbers only"}, true
+	}
+	if s.Category == whatsapp.Service {
+		return Verdict{}, false // the person wrote to us: the window decides
+	}
+	c := m.Consent
+	switch {
+	case c.MetaBlock > 0:
+		return Verdict{Kind: Refuse, Reason: OptedOut, Detail: "blocked by the person in WhatsApp on " + day(c.MetaBlock)}, true
+	case c.RevokedAt > 0 && c.RevokedAt >= c.GrantedAt:
+		return Verdict{Kind: Refuse, Reason: OptedOut, Detail: "revoked on " + day(c.RevokedAt)}, true
+	case c.GrantedAt == 0:
+		return Verdict{Kind: Refuse, Reason: NoOptIn, Detail: "no grant is recorded"}, true
+	default:
+		return Verdict{}, false
+	}
+}
+
+func day(ms int64) string { return store.Time(ms).Format(time.RFC3339) }

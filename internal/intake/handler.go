@@ -1,0 +1,229 @@
+package intake
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"janela/internal/outbox"
+	"janela/internal/store"
+	"janela/internal/whatsapp/webhook"
+)
+
+// Config says what an Intake works with.
+type Config struct {
+	DB *store.DB
+	// Secrets returns the app secrets that may have signed a callback; several
+	// while one is being replaced.
+	Secrets func() [][]byte
+	// VerifyToken is what Meta's handshake must bring.
+	VerifyToken func() string
+	// Outcomes tells the producers, in the same transaction, what became of
+	// their messages.
+	Outcomes func(tx *store.Tx, out []outbox.Outcome) error
+	// Resync asks for a fresh look at an account's templates and numbers.
+	Resync func()
+	Log    *slog.Logger
+}
+
+// Intake takes callbacks in. Make one with New.
+type Intake struct {
+	cfg   Config
+	Stats Stats
+}
+
+// Stats counts callbacks since the start.
+type Stats struct {
+	Stored, Again, Forged, Refused, Applied, Failed, UnknownEvents atomic.Int64
+}
+
+// New returns an Intake; Run applies what its handler stores.
+func New(cfg Config) *Intake { return &Intake{cfg: cfg} }
+
+const (
+	maxBody     = 4 << 20 // Meta: callbacks of up to 3 MB
+	storedTopic = store.Topic("intake.stored")
+)
+
+var sqlStore = store.SQL(`INSERT INTO callbacks (id, received_at, hash, body, state) VALUES (?1, ?2, ?3, ?4, 'stored')
+	ON CONFLICT (hash) DO NOTHING`)
+
+// ServeHTTP is the callback endpoint: GET is Meta's handshake, POST a callback.
+func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodGet:
+		challenge, ok := webhook.Challenge(r.URL.Query(), in.cfg.VerifyToken())
+		if !ok {
+			http.Error(w, "the verify token is not ours", http.StatusForbidden)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		_, _ = io.WriteString(w, challenge)
+	case http.MethodPost:
+		in.post(w, r)
+	default:
+		w.Header().Set("Allow", "GET, POST")
+		http.Error(w, "callbacks come by POST", http.StatusMethodNotAllowed)
+	}
+}
+
+func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		in.Stats.Refused.Add(1)
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			http.Error(w, "the callback is larger than 4 MiB", http.StatusRequestEntityTooLarge)
+			return
+		}
+		http.Error(w, "the callback could not be read", http.StatusBadRequest)
+		return
+	}
+	if !webhook.Verify(in.cfg.Secrets(), r.Header.Get("X-Hub-Signature-256"), body) {
+		in.Stats.Forged.Add(1)
+		in.cfg.Log.Warn("a callback with a wrong signature was refused; check the app secret", "bytes", len(body))
+		http.Error(w, "the signature is not right", http.StatusUnauthorized)
+		return
+	}
+	if err := in.keep(r.Context(), body); err != nil {
+		in.cfg.Log.Error("a callback could not be stored; Meta will send it again", "error", err)
+		http.Error(w, "not stored; send it again", http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// keep writes a callback down, once.
+func (in *Intake) keep(ctx context.Context, body []byte) error {
+	sum := sha256.Sum256(body)
+	key := hex.EncodeToString(sum[:])
+	fresh := int64(0)
+	err := in.cfg.DB.Write(ctx, func(tx *store.Tx) error {
+		var err error
+		fresh, err = tx.Exec(sqlStore, tx.NewID(), store.Millis(tx.Now()), key, body)
+		if fresh > 0 {
+			tx.Wake(storedTopic)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if fresh > 0 {
+		in.Stats.Stored.Add(1)
+	} else {
+		in.Stats.Again.Add(1)
+	}
+	return nil
+}
+
+type callback struct {
+	ID   int64
+	At   int64
+	Body []byte
+}
+
+// Fields names the places of sqlStored.
+func (c *callback) Fields() []any { return []any{&c.ID, &c.At, &c.Body} }
+
+var (
+	sqlStored  = store.SQL(`SELECT id, received_at, body FROM callbacks WHERE state = 'stored' ORDER BY id LIMIT 50`)
+	sqlApplied = store.SQL(`UPDATE callbacks SET state = ?2, note = ?3, applied_at = ?4 WHERE id = ?1 AND state = 'stored'`)
+)
+
+// Run applies stored callbacks until ctx ends.
+func (in *Intake) Run(ctx context.Context) error {
+	wakes := in.cfg.DB.Wakes(storedTopic)
+	for {
+		n, err := in.applyStored(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			in.cfg.Log.Error("callbacks could not be applied; trying again", "error", err)
+			if !sleep(ctx, time.Second) {
+				return nil
+			}
+		case n == 0:
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-wakes:
+			}
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// applyStored applies the next callbacks and returns how many there were. They
+// go together in one transaction; if it fails, each alone, so that the one that
+// cannot be applied is set aside and the others are not lost.
+func (in *Intake) applyStored(ctx context.Context) (int, error) {
+	var batch []callback
+	err := in.cfg.DB.Read(ctx, func(s *store.Snap) error {
+		var err error
+		batch, err = store.All[callback](s, sqlStored)
+		return err
+	})
+	if err != nil || len(batch) == 0 {
+		return 0, err
+	}
+	if err := in.applyAll(ctx, batch); err == nil {
+		return len(batch), nil
+	}
+	for i := range batch {
+		err := in.applyAll(ctx, batch[i:i+1])
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrCrashed) {
+			return 0, err
+		}
+		if err := in.setAside(ctx, batch[i].ID, err); err != nil {
+			return 0, err
+		}
+	}
+	return len(batch), nil
+}
+
+func (in *Intake) applyAll(ctx context.Context, batch []callback) error {
+	return in.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+		for i := range batch {
+			note, err := in.apply(tx, batch[i])
+			if err != nil {
+				return err
+			}
+			if err := tx.One(sqlApplied, batch[i].ID, "applied", note, store.Millis(tx.Now())); err != nil {
+				return err
+			}
+			in.Stats.Applied.Add(1)
+		}
+		return nil
+	})
+}
+
+// setAside keeps a callback that cannot be applied, with the reason.
+func (in *Intake) setAside(ctx context.Context, id int64, cause error) error {
+	in.cfg.Log.Error("a callback cannot be applied; it is kept with state failed", "callback", id, "error", cause)
+	in.Stats.Failed.Add(1)
+	return in.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+		return tx.One(sqlApplied, id, "failed", cause.Error(), store.Millis(tx.Now()))
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -21,6 +22,8 @@ func Reserved(notes map[string]string) Option {
 		for path, note := range notes {
 			d.reserved = append(d.reserved, reservedKey{strings.Split(path, "."), note})
 		}
+		// "*" sorts before letters: backwards, a name goes before any one part.
+		slices.SortFunc(d.reserved, func(a, b reservedKey) int { return slices.Compare(b.parts, a.parts) })
 	}
 }
 

@@ -426,12 +426,15 @@ func TestReserved(t *testing.T) {
 		"title":                 "even what the struct knows",
 		"guard.breaker.limit":   "the engine is not there yet",
 		"servers.*.region":      "one region only",
+		"servers.*.zone":        "any zone",
+		"servers.eu.zone":       "the zone of eu",
 	})
 	_, got := decodeLines(t, `cost = 5
 cost = 6
 title = "x"
 throttle = { ramp = 1, burst = 2 }
 servers.eu.region = "x"
+servers.eu.zone = "x"
 [[audience]]
 where = 1
 [[audience]]
@@ -449,12 +452,13 @@ f.toml:2:1: "cost" is already set on line 1; keep one of the two
 f.toml:3:1: "title" is not in this version; even what the struct knows
 f.toml:4:14: "throttle.ramp" is not in this version; use per_second
 f.toml:5:12: "servers.eu.region" is not in this version; one region only
-f.toml:6:3: "audience" is not in this version
-f.toml:10:1: "template.body.0.style" is not in this version; styles come later
-f.toml:12:1: "template.body.1.style" is not in this version; styles come later
-f.toml:14:1: "guard.breaker.limit" is not in this version; the engine is not there yet
-f.toml:15:1: unknown key "guard.breaker.limti"
-f.toml:16:8: unknown key "guard.other"
+f.toml:6:12: "servers.eu.zone" is not in this version; the zone of eu
+f.toml:7:3: "audience" is not in this version
+f.toml:11:1: "template.body.0.style" is not in this version; styles come later
+f.toml:13:1: "template.body.1.style" is not in this version; styles come later
+f.toml:15:1: "guard.breaker.limit" is not in this version; the engine is not there yet
+f.toml:16:1: unknown key "guard.breaker.limti"
+f.toml:17:8: unknown key "guard.other"
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

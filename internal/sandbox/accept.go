@@ -1,0 +1,155 @@
+package sandbox
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"janela/internal/whatsapp"
+)
+
+// accept judges a send against the state of the sandbox and, if nothing is
+// wrong with it, makes it a message: journal first, then ledger and plan.
+func (s *Sandbox) accept(q *request, num *number, f *Fault) (*accepted, *graphError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	k := kind{typ: q.Type, category: "service"}
+	var out rendered
+	var e *graphError
+	if q.Type == "template" {
+		if out, e = s.judge(q, num); e != nil {
+			return nil, e
+		}
+		t := s.templates[s.refOf(q, num)]
+		k.template, k.language, k.category = t.Name, t.Language, strings.ToLower(t.Category)
+	} else {
+		out.media = q.freeMedia()
+		if q.Text != nil {
+			out.text = q.Text.Body
+		}
+	}
+	if e := s.limit(num, q.who, now); e != nil {
+		return nil, e
+	}
+	r := record{
+		key: q.Callback, to: q.who, at: now.UnixMilli(),
+		kind: s.ledger.kind(k), number: num.index,
+	}
+	r.nth = s.ledger.next(r.key, r.to, r.kind)
+	luck := s.profile.fate(s.diceOf(&r))
+	s.destine(&r, k, luck, out.media, f, now)
+	if s.journal != nil {
+		if err := s.journal.send(&r, num.ID, k); err != nil {
+			s.log.Error("sandbox: the journal cannot be written; refusing", "err", err)
+			return nil, refuse(2, "the sandbox cannot write its journal")
+		}
+	}
+	s.openEntryPoint(&r, now)
+	i := s.ledger.add(r, out.text)
+	s.plan(i, f != nil && f.Kind == FaultStatusBeforeAnswer)
+	return &accepted{answer: s.sendAnswer(q, &r, k), latency: luck.latency}, nil
+}
+
+func (s *Sandbox) refOf(q *request, num *number) whatsapp.TemplateRef {
+	return whatsapp.TemplateRef{WABA: num.account.ID, Name: q.template.Name, Language: q.template.Language.Code}
+}
+
+// judge compares the send with the template as it stands at this moment.
+func (s *Sandbox) judge(q *request, num *number) (rendered, *graphError) {
+	ref := s.refOf(q, num)
+	t := s.templates[ref]
+	if t == nil {
+		return rendered{}, refuse(132001, "template name (%s) does not exist in %s", ref.Name, ref.Language)
+	}
+	switch t.Status {
+	case "APPROVED":
+	case "PAUSED":
+		return rendered{}, refuse(132015, "template (%s) is paused due to low quality", ref.Name)
+	case "DISABLED":
+		return rendered{}, refuse(132016, "template (%s) has been paused too many times due to low quality and is now permanently disabled", ref.Name)
+	default:
+		return rendered{}, refuse(132001, "template (%s) in %s is not approved, its status is %s", ref.Name, ref.Language, t.Status)
+	}
+	if t.Category == "AUTHENTICATION" && isBSUID(q.who) {
+		return rendered{}, refuse(131062, "Authentication templates can only be sent to a phone number")
+	}
+	if q.marketing && t.Category != "MARKETING" {
+		return rendered{}, refuse(131055, "marketing_messages: template (%s) is not of category MARKETING", ref.Name)
+	}
+	return t.check(&q.template)
+}
+
+// destine decides at acceptance whether the message will be held or fail. What
+// a fault and the state of the person say goes before chance.
+func (s *Sandbox) destine(r *record, k kind, luck fate, m *mediaSend, f *Fault, now time.Time) {
+	marketing := k.category == "marketing"
+	p := s.persons[r.to]
+	if p != nil && p.entryOpen(r.number, now) {
+		r.flags |= flagFreeEnd
+	}
+	open := p != nil && p.windowOpen(r.number, now)
+	if k.category == "service" && !open {
+		r.flags |= flagNoWindow
+	}
+	if s.url == "" || f != nil && f.Kind == FaultSilence {
+		r.flags |= flagSilent
+	}
+	switch {
+	case f != nil && f.Kind == FaultFailedStatus:
+		r.code = int32(f.Code)
+	case f != nil && f.Kind == FaultHeld:
+		r.flags |= flagHeld
+	case r.flags&flagNoWindow != 0:
+		r.code = 131047
+	case marketing && p != nil && p.Stopped:
+		r.code = 131050
+	case m != nil && m.ID != "" && !s.mediaAlive(m.ID, now):
+		r.code = 131053
+	case luck.undeliverable:
+		r.code = 131026
+	case marketing && luck.capped && !open:
+		r.code = 131049
+	case marketing && luck.held:
+		r.flags |= flagHeld
+	}
+}
+
+// diceOf returns the dice of a message: they depend on its own key only.
+func (s *Sandbox) diceOf(r *record) *rand.Rand {
+	k := s.ledger.kinds[r.kind]
+	return dice(s.cfg.Seed, "fate", r.key, r.to, k.typ, k.template, k.language, strconv.Itoa(int(r.nth)))
+}
+
+func (s *Sandbox) wamidOf(r *record) string {
+	k := s.ledger.kinds[r.kind]
+	h := digest(s.cfg.Seed, "wamid", r.key, r.to, k.typ, k.template, k.language, strconv.Itoa(int(r.nth)))
+	return wamid(r.to, h[:9], false)
+}
+
+// userID returns the BSUID of a person where this sandbox shows it, else "".
+func (s *Sandbox) userID(who string) string {
+	if isBSUID(who) {
+		return who
+	}
+	if dice(s.cfg.Seed, "shows", who).Float64() < s.profile.BSUIDChance {
+		return bsuid(s.cfg.Seed, who)
+	}
+	return ""
+}
+
+func (s *Sandbox) sendAnswer(q *request, r *record, k kind) sendAnswer {
+	contact := answerContact{Input: q.To, WaID: r.to, UserID: s.userID(r.to)}
+	if isBSUID(r.to) {
+		contact = answerContact{Input: r.to, UserID: r.to}
+	}
+	m := answerMessage{ID: s.wamidOf(r)}
+	if k.typ == "template" {
+		m.Status = "accepted"
+		if r.flags&flagHeld != 0 {
+			m.Status = "held_for_quality_assessment"
+		}
+	}
+	return sendAnswer{Product: "whatsapp", Contacts: []answerContact{contact}, Messages: []answerMessage{m}}
+}

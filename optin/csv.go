@@ -250,3 +250,11 @@ func defuse(cell string) string {
 	}
 	return "'" + cell
 }
+
+func defused(cells []string) []string {
+	out := make([]string, len(cells))
+	for i, c := range cells {
+		out[i] = defuse(c)
+	}
+	return out
+}

@@ -83,8 +83,9 @@ var (
 // row that cannot be used is rejected with a reason, and the others go on. The
 // same bytes imported again in the same way change nothing (Report.Already);
 // only rows that were rejected are tried again. An import that was interrupted
-// is resumed by running it again: what was done counts as unchanged. An error names a fault of the file as a whole,
-// or of the database; what was recorded before it stays.
+// is resumed by running it again: what was done counts as unchanged. An error
+// names a fault of the file as a whole, or of the database; what was recorded
+// before it stays.
 func ImportCSV(ctx context.Context, db *store.DB, file io.ReadSeeker, opt ImportOptions) (Report, error) {
 	imp, err := newImporter(opt)
 	if err != nil {
@@ -96,7 +97,13 @@ func ImportCSV(ctx context.Context, db *store.DB, file io.ReadSeeker, opt Import
 	if err := db.Write(ctx, imp.begin); err != nil || imp.complete {
 		return imp.Report, err
 	}
-	if err := imp.run(ctx, db); err != nil {
+	err = imp.run(ctx, db)
+	if imp.rejects != nil {
+		if imp.rejects.Flush(); err == nil && imp.rejects.Error() != nil {
+			err = fmt.Errorf("write the rejected rows: %w", imp.rejects.Error())
+		}
+	}
+	if err != nil {
 		return imp.Report, fmt.Errorf("optin: import %s: %w; %d rows are done, run it again when this is mended", opt.Name, err, imp.done())
 	}
 	return imp.Report, nil
@@ -285,11 +292,6 @@ func (imp *importer) run(ctx context.Context, db *store.DB) error {
 			entries = entries[:0]
 		}
 	}
-	if imp.rejects != nil {
-		if imp.rejects.Flush(); imp.rejects.Error() != nil {
-			return fmt.Errorf("write the rejected rows: %w", imp.rejects.Error())
-		}
-	}
 	if imp.table.sum() != imp.FileHash {
 		return errors.New("the file changed while it was read")
 	}
@@ -372,25 +374,20 @@ func (imp *importer) reject(line int, cells []string, reason, detail string) err
 	if imp.opt.Rejects == nil {
 		return nil
 	}
-	width := len(imp.table.header)
 	if imp.rejects == nil {
 		if _, err := io.WriteString(imp.opt.Rejects, bom); err != nil {
 			return fmt.Errorf("write the rejected rows: %w", err)
 		}
 		imp.rejects = csv.NewWriter(imp.opt.Rejects)
 		imp.rejects.Comma = imp.table.comma
-		_ = imp.rejects.Write(append(imp.safe(imp.table.header, width), "line", "reason", "detail")) // kept by the Writer, asked at the end
+		if err := imp.rejects.Write(append([]string{"line", "reason", "detail"}, defused(imp.table.header)...)); err != nil {
+			return fmt.Errorf("write the rejected rows: %w", err)
+		}
 	}
-	return imp.rejects.Write(append(imp.safe(cells, width), fmt.Sprint(line), reason, detail))
-}
-
-// safe copies the cells of a row, defused and as many as the header has.
-func (imp *importer) safe(cells []string, width int) []string {
-	out := make([]string, width, width+3)
-	for i := range min(width, len(cells)) {
-		out[i] = defuse(cells[i])
+	if err := imp.rejects.Write(append([]string{fmt.Sprint(line), reason, detail}, defused(cells)...)); err != nil {
+		return fmt.Errorf("write the rejected rows: %w", err)
 	}
-	return out
+	return nil
 }
 
 // revocation turns an entry that revokes into what Revoke takes.

@@ -28,15 +28,20 @@ var (
 
 // append writes an event down and brings consents up to date, unless the same
 // event is there already: fresh is false then, and e.ID the one that is. moved
-// says that the event is now the latest of its kind. Its instant in consents is
-// never later than that of recording: see doc.go.
+// says that the event is now the latest of its kind.
 func (e *Event) append(tx *store.Tx) (fresh, moved bool, err error) {
-	e.RecordedAt = tx.Now()
 	have, ok, err := store.Value[int64](tx, sqlHave, e.Contact, e.Category, e.Kind, e.Scope, e.Purpose, e.Source, store.Millis(e.At))
 	if err != nil || ok {
 		e.ID = have
 		return false, false, err
 	}
+	return e.appendNew(tx)
+}
+
+// appendNew is append for an event that cannot be there yet. Its instant in
+// consents is never later than that of recording: see doc.go.
+func (e *Event) appendNew(tx *store.Tx) (fresh, moved bool, err error) {
+	e.RecordedAt = tx.Now()
 	e.ID = tx.NewID()
 	_, err = tx.Exec(sqlAppend, e.ID, e.Contact, e.Category, e.Kind, e.Scope, e.Purpose, e.Source, e.Evidence.json(), e.Actor,
 		store.Millis(e.At), store.Millis(e.RecordedAt))

@@ -21,6 +21,8 @@ var sqlToInherit = store.SQL(`SELECT k.category, k.scope, k.revoked_at, k.revoke
 	AND NOT EXISTS (SELECT 1 FROM consents o WHERE o.contact_id = ?2 AND o.category = k.category
 		AND o.scope = k.scope AND o.revoked_at >= k.revoked_at)`)
 
+var sqlSameNumber = store.SQL(`SELECT contact_id FROM identities WHERE match_key = ?1 AND match_key <> '' AND contact_id <> ?2 LIMIT 1`)
+
 // Record writes a grant down, and makes the contact if it is not known yet. The
 // same grant again (contact, category, scope, purpose, source, time) appends
 // nothing. Revocations of those whom the contact matches by the wide key come
@@ -30,32 +32,49 @@ func Record(tx *store.Tx, g Grant) (Recorded, error) {
 	if err := g.check(tx.Now()); err != nil {
 		return Recorded{}, err
 	}
-	c, _, err := contacts.Ensure(tx, g.Identity)
-	if err != nil {
-		return Recorded{}, err
-	}
-	if _, err := inherit(tx, c.ID, g.Identity); err != nil {
-		return Recorded{}, err
-	}
-	scopes := Scopes(g.Scope, "")
-	before, err := Current(tx, c.ID, g.Category, scopes)
+	c, created, err := contacts.Ensure(tx, g.Identity)
 	if err != nil {
 		return Recorded{}, err
 	}
 	e := Event{Contact: c.ID, Category: g.Category, Kind: kindGrant, Scope: g.Scope, Purpose: g.Purpose, Source: g.Source,
 		Evidence: g.Evidence, Actor: g.Actor, At: g.At}
-	fresh, moved, err := e.append(tx)
-	if err != nil {
+	add := e.append
+	var rows []Standing
+	if lone, err := alone(tx, created, c.ID, g.Identity); err != nil {
 		return Recorded{}, err
-	}
-	r := Recorded{Contact: c.ID, Event: e.ID, Fresh: fresh, State: before}
-	if moved {
-		if r.State, err = Current(tx, c.ID, g.Category, scopes); err != nil {
+	} else if lone { // the usual row of an import: nothing is known that could matter
+		add = e.appendNew
+	} else {
+		if _, err := inherit(tx, c.ID, g.Identity); err != nil {
 			return Recorded{}, err
 		}
+		if rows, err = standings(tx, c.ID, g.Category); err != nil {
+			return Recorded{}, err
+		}
+	}
+	before := Decide(Gather(c.ID, Scopes(g.Scope, ""), rows))
+	r := Recorded{Contact: c.ID, State: before}
+	moved := false
+	if r.Fresh, moved, err = add(tx); err != nil {
+		return Recorded{}, err
+	}
+	r.Event = e.ID
+	if moved { // so it is later than the contact's own grant in rows, if there is one
+		rows = append(rows, Standing{Contact: c.ID, Scope: g.Scope, GrantedAt: e.counts(), GrantEvent: e.ID})
+		r.State = Decide(Gather(c.ID, Scopes(g.Scope, ""), rows))
 		r.Changed = r.State.Granted && !before.Granted
 	}
 	return r, nil
+}
+
+// alone says that a contact was made just now, and that nobody has its number in
+// another spelling: it has no history, and none to inherit.
+func alone(tx *store.Tx, created bool, contact int64, id whatsapp.Identity) (bool, error) {
+	if !created {
+		return false, nil
+	}
+	_, other, err := store.Value[int64](tx, sqlSameNumber, whatsapp.MatchKey(id), contact)
+	return !other, err
 }
 
 // Inherit brings to a contact the revocations of everybody it matches by the

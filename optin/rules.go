@@ -23,9 +23,8 @@ type Facts struct {
 	GrantEvent  int64
 	RevokedAt   time.Time // by anybody who is the same person, in a matching scope
 	RevokeEvent int64
-	BlockedAt   time.Time // the block in WhatsApp itself (ScopeMeta), by anybody who is the same person
+	BlockedAt   time.Time // the latest block in WhatsApp itself (ScopeMeta), of anybody who is the same person, that no lift followed
 	BlockEvent  int64
-	LiftedAt    time.Time // when it was last taken away
 }
 
 // State is the answer: may messages of the category go to the contact?
@@ -45,11 +44,8 @@ func Gather(contact int64, scopes []string, rows []Standing) Facts {
 	var f Facts
 	for _, r := range rows {
 		if r.Scope == ScopeMeta {
-			if r.RevokedAt.After(f.BlockedAt) {
+			if r.RevokedAt.After(r.GrantedAt) && r.RevokedAt.After(f.BlockedAt) {
 				f.BlockedAt, f.BlockEvent = r.RevokedAt, r.RevokeEvent
-			}
-			if r.GrantedAt.After(f.LiftedAt) {
-				f.LiftedAt = r.GrantedAt
 			}
 			continue
 		}
@@ -71,12 +67,11 @@ func Gather(contact int64, scopes []string, rows []Standing) Facts {
 // until it is lifted there; a lift grants nothing.
 func Decide(f Facts) State {
 	s := State{GrantedAt: f.GrantedAt, GrantEvent: f.GrantEvent, RevokedAt: f.RevokedAt, RevokeEvent: f.RevokeEvent}
-	blocked := f.BlockedAt.After(f.LiftedAt)
-	if blocked && f.BlockedAt.After(s.RevokedAt) {
+	if f.BlockedAt.After(s.RevokedAt) {
 		s.RevokedAt, s.RevokeEvent = f.BlockedAt, f.BlockEvent
 	}
 	switch {
-	case blocked:
+	case !f.BlockedAt.IsZero():
 		s.Reason = ReasonOptedOut
 	case f.GrantedAt.After(f.RevokedAt):
 		s.Granted = true

@@ -1,0 +1,202 @@
+package campaigns
+
+import (
+	"time"
+
+	toml "github.com/pelletier/go-toml/v2"
+
+	"janela/internal/whatsapp"
+	"janela/scheduler"
+)
+
+// Definition is a campaign file as it was read, with the defaults filled in.
+// docs/campaign-file.md says what each key means.
+type Definition struct {
+	Version    int               `toml:"version"`
+	ID         string            `toml:"id"`
+	Title      string            `toml:"title"`
+	Category   whatsapp.Category `toml:"category"` // marketing or utility
+	From       string            `toml:"from"`     // a number's name; "" when config.toml has only one
+	DryRun     bool              `toml:"dry_run"`
+	Tags       []string          `toml:"tags"`
+	Template   Template          `toml:"template"`
+	Recipients Recipients        `toml:"recipients"`
+	Schedule   Schedule          `toml:"schedule"`
+	Missed     Missed            `toml:"missed"`
+	Throttle   Throttle          `toml:"throttle"`
+	Approval   Approval          `toml:"approval"`
+
+	judged bool // the file could be read as TOML
+}
+
+// Template says which template is sent, and where its values come from.
+type Template struct {
+	Name          string      `toml:"name"`
+	Language      string      `toml:"language"`        // as the API writes it, pt_BR
+	OnNotApproved string      `toml:"on_not_approved"` // Wait, Skip or Fail
+	Header        *Header     `toml:"header"`          // nil: none, or one without a value
+	Body          []Parameter `toml:"body"`            // in the template's order, or all named
+	Buttons       []Button    `toml:"buttons"`
+}
+
+// What to do with messages whose template is not approved.
+const (
+	NotApprovedWait = "wait"
+	NotApprovedSkip = "skip"
+	NotApprovedFail = "fail"
+)
+
+// Parameter is one value of a template: a column of the audience or a constant.
+type Parameter struct {
+	Named     string   `toml:"named"` // the parameter's name; "" where the template counts
+	Column    string   `toml:"column"`
+	Value     *string  `toml:"value"`   // constant: the same for every row
+	Default   *string  `toml:"default"` // for an empty cell; nil: such a row is refused
+	Transform []string `toml:"transform"`
+	MaxLength int      `toml:"max_length"` // in characters; 0: only Meta's limit
+}
+
+// Header is the value of the template's header: a text or a media file.
+type Header struct {
+	Type  whatsapp.HeaderType `toml:"type"`
+	Media Media               `toml:"media"` // for image, video and document
+	Parameter
+}
+
+// Media is a file beside the definition. The table form, media = { column = … },
+// is reserved and refused by name.
+type Media struct {
+	File   string
+	Column string `toml:"column"`
+}
+
+// UnmarshalText takes the file's name.
+func (m *Media) UnmarshalText(text []byte) error {
+	m.File = string(text)
+	return nil
+}
+
+// Button is the value of one button.
+type Button struct {
+	Index *int       `toml:"index"` // from 0, over all buttons of the template
+	Type  ButtonType `toml:"type"`
+	Parameter
+}
+
+// Recipients is the audience: a CSV file and which of its columns mean what.
+type Recipients struct {
+	File               string   `toml:"file"` // may hold {{date}}
+	PhoneColumn        string   `toml:"phone_column"`
+	DefaultRegion      string   `toml:"default_region"` // ISO 3166-1, for numbers without a plus
+	ExternalIDColumn   string   `toml:"external_id_column"`
+	ExpiresColumn      string   `toml:"expires_column"`
+	OncePer            []string `toml:"once_per"`
+	Duplicates         string   `toml:"duplicates"`           // First, Last or Fail
+	MaxRejectedPercent float64  `toml:"max_rejected_percent"` // 0 to 100, of unusable rows
+}
+
+// Which of several rows for one person counts.
+const (
+	DuplicatesFirst = "first"
+	DuplicatesLast  = "last"
+	DuplicatesFail  = "fail"
+)
+
+// Schedule says when: once (At) or again and again (Cron). Times are civil, in
+// the zone that Definition.Zone returns.
+type Schedule struct {
+	At        *toml.LocalDateTime `toml:"at"`
+	Cron      string              `toml:"cron"`
+	Timezone  string              `toml:"timezone"`
+	Windows   []Window            `toml:"windows"`
+	EndsAt    *toml.LocalDateTime `toml:"ends_at"`
+	SkipDates []toml.LocalDate    `toml:"skip_dates"`
+}
+
+// Window is [From, To) of local time on some days.
+type Window struct {
+	Days []string        `toml:"days"` // mon … sun; none: every day
+	From *toml.LocalTime `toml:"from"` // nil: midnight
+	To   *toml.LocalTime `toml:"to"`   // nil: the end of the day
+}
+
+// Missed says what happens to firings that could not start in time.
+type Missed struct {
+	Policy      scheduler.Missed `toml:"policy"`
+	MaxLateness time.Duration    `toml:"max_lateness"`
+}
+
+// Throttle is the campaign's own speed limit, below the number's.
+type Throttle struct {
+	PerSecond float64 `toml:"per_second"` // 0: none of its own
+}
+
+// Approval names the numbers that get the message before anybody else.
+type Approval struct {
+	TestNumbers []string         `toml:"test_numbers"`
+	Phones      []whatsapp.Phone `toml:"-"` // the same, read
+}
+
+// DefaultMaxRejectedPercent stands in for a max_rejected_percent left out.
+const DefaultMaxRejectedPercent = 5.0
+
+// Zone returns the zone of the campaign's civil times: its own, else the one
+// given, which is config.toml's. "" when neither is set.
+func (d *Definition) Zone(fallback string) string {
+	if d.Schedule.Timezone != "" {
+		return d.Schedule.Timezone
+	}
+	return fallback
+}
+
+// Spec returns the schedule as the scheduler takes it; fallback is the zone of
+// config.toml.
+func (d *Definition) Spec(fallback string) scheduler.Spec {
+	s := scheduler.Spec{
+		Cron: d.Schedule.Cron, Zone: d.Zone(fallback),
+		Missed: d.Missed.Policy, MaxLateness: d.Missed.MaxLateness,
+	}
+	if d.Schedule.At != nil {
+		s.At = civil(*d.Schedule.At)
+	}
+	if d.Schedule.EndsAt != nil {
+		s.EndsAt = civil(*d.Schedule.EndsAt)
+	}
+	for _, date := range d.Schedule.SkipDates {
+		s.SkipDates = append(s.SkipDates, date.String())
+	}
+	return s
+}
+
+// civil writes a local time as the scheduler reads it.
+func civil(t toml.LocalDateTime) string { return t.AsTime(time.UTC).Format("2006-01-02T15:04:05") }
+
+// Columns returns the columns of the audience that the definition uses, each
+// with the path of the key that names it, in the order of the table of keys.
+func (d *Definition) Columns() []ColumnUse {
+	var out []ColumnUse
+	add := func(path, name string) {
+		if name != "" {
+			out = append(out, ColumnUse{Path: path, Name: name})
+		}
+	}
+	if d.Template.Header != nil {
+		add("template.header.column", d.Template.Header.Column)
+	}
+	for i, p := range d.Template.Body {
+		add(item("template.body", i, "column"), p.Column)
+	}
+	for i, b := range d.Template.Buttons {
+		add(item("template.buttons", i, "column"), b.Column)
+	}
+	add("recipients.phone_column", d.Recipients.PhoneColumn)
+	add("recipients.external_id_column", d.Recipients.ExternalIDColumn)
+	add("recipients.expires_column", d.Recipients.ExpiresColumn)
+	for i, c := range d.Recipients.OncePer {
+		add(item("recipients.once_per", i, ""), c)
+	}
+	return out
+}
+
+// ColumnUse is a column's name as the definition writes it, and where.
+type ColumnUse struct{ Path, Name string }

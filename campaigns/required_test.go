@@ -1,0 +1,77 @@
+package campaigns
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"janela/internal/whatsapp"
+)
+
+func TestRequired(t *testing.T) {
+	tests := []struct {
+		name, format, components string
+		want                     Requirement
+		err                      string // a part of it
+	}{
+		{name: "positional, of everything", format: "POSITIONAL", components: ofertaComponents, want: Requirement{
+			Header: whatsapp.HeaderImage, Body: []string{"1", "2"},
+			Buttons: []ButtonRequirement{
+				{Index: 0, Type: ButtonQuickReply, Label: "Parar"},
+				{Index: 1, Type: ButtonURL, Required: true, Label: "Ver", URL: "https://example.com/"},
+			},
+		}},
+		{name: "named, in order of appearance", format: "NAMED", components: `[{"type":"HEADER","format":"TEXT","text":"Oi {{nome}}"},{"type":"BODY","text":"{{b}} {{a}} {{b}}"}]`,
+			want: Requirement{Named: true, Header: whatsapp.HeaderText, HeaderName: "nome", Body: []string{"b", "a"}}},
+		{name: "positional header", components: `[{"type":"header","format":"text","text":"Oi {{1}}"}]`, want: Requirement{Header: whatsapp.HeaderText}},
+		{name: "fixed header and static buttons", components: `[{"type":"HEADER","format":"TEXT","text":"Oi"},{"type":"BODY","text":"x"},{"type":"FOOTER","text":"y"},
+			{"type":"BUTTONS","buttons":[{"type":"URL","url":"https://example.com"},{"type":"PHONE_NUMBER"},{"type":"COPY_CODE","text":"Copiar"}]}]`,
+			want: Requirement{Buttons: []ButtonRequirement{{Index: 2, Type: ButtonCopyCode, Required: true, Label: "Copiar"}}}},
+		{name: "body alone", components: `[{"type":"BODY","text":"x {{2}} {{1}}"}]`, want: Requirement{Body: []string{"1", "2"}, BodyAlone: true}},
+		{name: "authentication", components: `[{"type":"BODY","text":"{{1}}"},{"type":"BUTTONS","buttons":[{"type":"OTP","otp_type":"COPY_CODE","text":"Copiar"}]}]`,
+			want: Requirement{Body: []string{"1"}, Buttons: []ButtonRequirement{{Index: 0, Type: ButtonOTP, Required: true, Label: "Copiar"}}}},
+		{name: "nothing", components: "", want: Requirement{BodyAlone: true}},
+		{name: "carousel", components: `[{"type":"CAROUSEL"}]`, err: "carousel, which comes in a later release"},
+		{name: "limited time offer", components: `[{"type":"LIMITED_TIME_OFFER"}]`, err: "limited_time_offer, which comes in a later release"},
+		{name: "location", components: `[{"type":"HEADER","format":"LOCATION"}]`, err: "a header location"},
+		{name: "gif", components: `[{"type":"HEADER","format":"GIF"}]`, err: "a header gif"},
+		{name: "flow", components: `[{"type":"BUTTONS","buttons":[{"type":"FLOW"}]}]`, err: "a button flow"},
+		{name: "names where it counts", format: "POSITIONAL", components: `[{"type":"BODY","text":"{{nome}}"}]`, err: "called {{nome}}"},
+		{name: "two in a header", components: `[{"type":"HEADER","format":"TEXT","text":"{{1}} {{2}}"}]`, err: "one is allowed"},
+		{name: "not JSON", components: `{`, err: "cannot be read"},
+	}
+	for _, test := range tests {
+		got, err := Required(test.format, test.components)
+		if test.err != "" {
+			if err == nil || !strings.Contains(err.Error(), test.err) {
+				t.Errorf("%s: error %v, want %q", test.name, err, test.err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		if diff := cmp.Diff(test.want, got, cmpopts.IgnoreUnexported(Requirement{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+	}
+}
+
+func FuzzRequired(f *testing.F) {
+	f.Add("POSITIONAL", ofertaComponents)
+	f.Add("NAMED", `[{"type":"BODY","text":"{{a}} {{99999999999}}"}]`)
+	f.Fuzz(func(t *testing.T, format, components string) {
+		r, err := Required(format, components)
+		if err != nil {
+			return
+		}
+		for _, b := range r.Buttons {
+			if b.Index < 0 || b.Index >= r.buttons {
+				t.Fatalf("button %d of %d", b.Index, r.buttons)
+			}
+		}
+	})
+}

@@ -13,6 +13,9 @@ import (
 	"janela/scheduler"
 )
 
+// maxWindows is far above what a week needs: each is asked before each send.
+const maxWindows = 100
+
 func (c *checker) schedule() {
 	s := &c.def.Schedule
 	switch at, cron := c.doc.Has("schedule.at"), c.doc.Has("schedule.cron"); {
@@ -48,6 +51,10 @@ func (c *checker) schedule() {
 			c.fault(path, "the only date of the schedule is skipped", "take it out, or move at")
 		}
 		seen[date] = true
+	}
+	if len(s.Windows) > maxWindows {
+		c.fault("schedule.windows", fmt.Sprintf("the schedule has %d windows; at most %d", len(s.Windows), maxWindows), "put the days of one time into one window")
+		s.Windows = nil
 	}
 	for i := range s.Windows {
 		c.window(item("schedule.windows", i, ""), &s.Windows[i])

@@ -75,6 +75,22 @@ func TestDefinitionTooLarge(t *testing.T) {
 	}
 }
 
+// A file as large as allowed, full of faults, is judged in a moment, and the
+// list of problems stays readable.
+func TestDefinitionFullOfFaults(t *testing.T) {
+	for _, part := range []string{"[[template.body]]\n", "[[schedule.windows]]\ndays=[\"x\"]\n", "[[template.buttons]]\nindex=1\n"} {
+		start := time.Now()
+		def, doc, problems := ParseDefinition("x.toml", []byte(strings.Repeat(part, (MaxDefinition-100)/len(part))+"[schedule]\ncron = \"* 22 * * *\"\n"))
+		problems = append(problems, Check(def, doc, CheckEnv{Now: checkNow, DefaultZone: "America/Sao_Paulo", Template: checkTemplates})...)
+		if len(problems) > 3*maxProblems || !problems.HasErrors() {
+			t.Errorf("%q: %d problems", part, len(problems))
+		}
+		if took := time.Since(start); took > 20*time.Second {
+			t.Errorf("%q: took %s", part, took)
+		}
+	}
+}
+
 func TestOpenFile(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name string, data string) {

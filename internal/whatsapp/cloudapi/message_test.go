@@ -57,15 +57,15 @@ func TestAppendMessage(t *testing.T) {
 // Whatever stands in the values, encoding/json reads the same back.
 func TestAppendMessageProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		any := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }))
+		anything := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }))
 		m := Message{
-			To:       whatsapp.Identity{Kind: whatsapp.KindPhone, Value: "+" + any.Draw(t, "to")},
-			ReplyTo:  whatsapp.Wamid(any.Draw(t, "reply")),
-			Text:     any.Draw(t, "text"),
-			Callback: any.Draw(t, "callback"),
+			To:       whatsapp.Identity{Kind: whatsapp.KindPhone, Value: "+" + anything.Draw(t, "to")},
+			ReplyTo:  whatsapp.Wamid(anything.Draw(t, "reply")),
+			Text:     anything.Draw(t, "text"),
+			Callback: anything.Draw(t, "callback"),
 		}
 		if rapid.Bool().Draw(t, "template") {
-			m.Template = &TemplateSend{Name: any.Draw(t, "name"), Language: any.Draw(t, "language")}
+			m.Template = &TemplateSend{Name: anything.Draw(t, "name"), Language: anything.Draw(t, "language")}
 		}
 		var got struct {
 			Product string `json:"messaging_product"`

@@ -20,9 +20,11 @@ var errEmpty = errors.New("contacts: an empty identity names nobody; leave it ou
 // message to say that a number is still a number.
 const seenEvery = 24 * time.Hour
 
+// The parameters of joins are cast because SQLite prepares a join anew each time
+// a bare parameter that is compared for equality is bound.
 var (
 	sqlFind = store.SQL(`SELECT c.id, c.root, i.last_seen FROM identities i
-		JOIN contacts c ON c.id = i.contact_id WHERE i.value = ?1 AND i.kind = ?2`)
+		JOIN contacts c ON c.id = i.contact_id WHERE i.value = CAST(?1 AS TEXT) AND i.kind = CAST(?2 AS TEXT)`)
 	sqlCreate = store.SQL(`INSERT INTO contacts (id, root, created_at) VALUES (?1, ?1, ?2)`)
 	sqlName   = store.SQL(`INSERT INTO identities (value, kind, contact_id, match_key, first_seen, last_seen)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?5)`)

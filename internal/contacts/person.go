@@ -9,9 +9,9 @@ import (
 
 var (
 	sqlMembers = store.SQL(`SELECT m.id FROM contacts c CROSS JOIN contacts m
-		WHERE c.id = ?1 AND m.root = c.root ORDER BY m.id`)
+		WHERE c.id = CAST(?1 AS BIGINT) AND m.root = c.root ORDER BY m.id`)
 	sqlIdentities = store.SQL(`SELECT i.kind, i.value FROM contacts c CROSS JOIN contacts m CROSS JOIN identities i
-		WHERE c.id = ?1 AND m.root = c.root AND i.contact_id = m.id
+		WHERE c.id = CAST(?1 AS BIGINT) AND m.root = c.root AND i.contact_id = m.id
 		ORDER BY CASE i.kind WHEN 'phone' THEN 0 WHEN 'wa_id' THEN 1 WHEN 'bsuid' THEN 2 ELSE 3 END,
 			CASE WHEN m.id = ?1 THEN 0 ELSE 1 END, m.id, i.first_seen, i.value`)
 )

@@ -79,13 +79,16 @@ func newMatcher(expr string) (m matcher) {
 }
 
 func (m matcher) match(at minuteOf) bool {
+	if !m.sets[0][at%60] {
+		return false
+	}
 	t := time.Unix(at*60, 0).UTC()
 	dom, dow := m.sets[2][t.Day()], m.sets[4][int(t.Weekday())]
 	day := dom || dow
 	if m.any[2] || m.any[4] {
 		day = dom && dow
 	}
-	return m.sets[0][t.Minute()] && m.sets[1][t.Hour()] && m.sets[3][int(t.Month())] && day
+	return m.sets[1][t.Hour()] && m.sets[3][int(t.Month())] && day
 }
 
 // transitions finds the hours in which a zone's offset changes.
@@ -177,7 +180,7 @@ func TestEveryTransitionAgainstTheOracle(t *testing.T) {
 			// Two days on either side are looked at; a third gives the minutes that
 			// a jump of a whole day (Apia) moves.
 			const day = 24 * 60
-			d := scan(loc, change.Add(-72*time.Hour), 6*24*time.Hour)
+			d := scan(loc, change.Add(-3*day*time.Minute), 6*day*time.Minute)
 			for _, spec := range specs {
 				s := scheduler.Spec{Cron: spec, Zone: zone, Missed: scheduler.RunAll}
 				want := d.expected(matchers[spec], day, 5*day)

@@ -26,6 +26,21 @@ var (
 // plan writes down the slots of a schedule up to now, and the one after it. It
 // returns how many slots of a long absence are not listed.
 func plan(tx *store.Tx, s *schedule) (unlisted int, err error) {
+	if unlisted, err = planPast(tx, s); err != nil {
+		return 0, err
+	}
+	// The next one may already be settled, if the zone's clock was set anew:
+	// then it is the one after.
+	for slot := range s.series.after(store.Time(s.through)) {
+		if n, err := planSlot(tx, s.key, slot); err != nil || n == 1 {
+			return unlisted, err
+		}
+	}
+	return unlisted, nil
+}
+
+// planPast writes down the slots up to now and cancels what was planned beyond.
+func planPast(tx *store.Tx, s *schedule) (unlisted int, err error) {
 	now := store.Millis(tx.Now())
 	horizon := max(now, s.through)
 	slots, unlisted := s.series.between(store.Time(s.through), store.Time(horizon))
@@ -35,17 +50,6 @@ func plan(tx *store.Tx, s *schedule) (unlisted int, err error) {
 	for _, slot := range slots {
 		if _, err := planSlot(tx, s.key, slot); err != nil {
 			return 0, err
-		}
-	}
-	// The next one may already be settled, if the zone's clock was set anew:
-	// then it is the one after.
-	for slot := range s.series.after(store.Time(horizon)) {
-		n, err := planSlot(tx, s.key, slot)
-		if err != nil {
-			return 0, err
-		}
-		if n == 1 {
-			break
 		}
 	}
 	s.through = horizon

@@ -109,7 +109,7 @@ func Put(tx *store.Tx, key string, spec Spec) error {
 		// What the old spec owes up to now is written down before it is gone. If
 		// it can no longer be read (a zone that vanished), it owes nothing.
 		if before, _, err := load(tx, key); err == nil {
-			if _, err := plan(tx, &before); err != nil {
+			if _, err := planPast(tx, &before); err != nil {
 				return err
 			}
 			old.through = before.through

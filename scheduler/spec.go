@@ -33,7 +33,16 @@ type Spec struct {
 	SkipDates   []string      // local "2006-01-02": dropped, not moved
 	EndsAt      string        // local "2006-01-02T15:04:05": no slot at or after it; "" for no end
 	Missed      Missed        // required
-	MaxLateness time.Duration // later than this a slot never fires; 0 for DefaultMaxLateness; at most 366 days
+	MaxLateness time.Duration // later than this a slot never fires; 0 for DefaultMaxLateness; at most 366 days, of a single date 3,660
+}
+
+// mostLateness bounds how far back a series looks for missed slots; a single
+// date has only the one.
+func (s Spec) mostLateness() time.Duration {
+	if s.At != "" {
+		return 10 * yearAhead
+	}
+	return yearAhead
 }
 
 // Slot is one firing to come.
@@ -111,8 +120,8 @@ func (s Spec) compile() (*series, error) {
 		return nil, fmt.Errorf("missed policy %q is not known; write run_once, skip or run_all", s.Missed)
 	case s.At != "" && s.Missed == RunAll:
 		return nil, fmt.Errorf("run_all is for cron series; a single date has run_once or skip")
-	case s.MaxLateness < 0 || s.MaxLateness > yearAhead:
-		return nil, fmt.Errorf("max_lateness %s is not between 0 and %s", s.MaxLateness, yearAhead)
+	case s.MaxLateness < 0 || s.MaxLateness > s.mostLateness():
+		return nil, fmt.Errorf("max_lateness %s is not between 0 and %s", s.MaxLateness, s.mostLateness())
 	}
 	if s.At != "" {
 		if out.at, err = time.Parse(civilSecond, s.At); err != nil {

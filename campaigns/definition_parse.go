@@ -260,14 +260,20 @@ func knownRegion(region string) bool {
 	return len(region) == 2 && (!errors.As(err, &why) || why.Kind != whatsapp.PhoneNoRegion)
 }
 
+func shortHours(d time.Duration) string { return fmt.Sprintf("%dh", int(d.Hours())) }
+
 func (c *checker) rest() {
 	d := c.def
 	c.oneOf("missed.policy", string(d.Missed.Policy), string(scheduler.RunOnce), string(scheduler.Skip), string(scheduler.RunAll))
 	if c.typed("missed.policy") && d.Missed.Policy == scheduler.RunAll && d.Schedule.At != nil {
 		c.fault("missed.policy", "run_all is for schedules that fire again and again; at fires once", `write "run_once" or "skip"`)
 	}
-	if c.typed("missed.max_lateness") && (d.Missed.MaxLateness <= 0 || d.Missed.MaxLateness > 366*24*time.Hour) {
-		c.fault("missed.max_lateness", fmt.Sprintf("max_lateness is %s", d.Missed.MaxLateness), `write a duration above 0, at most 8784h: "2h"`)
+	most := 366 * 24 * time.Hour
+	if d.Schedule.At != nil {
+		most *= 10 // a single date has no series of missed ones behind it
+	}
+	if c.typed("missed.max_lateness") && (d.Missed.MaxLateness <= 0 || d.Missed.MaxLateness > most) {
+		c.fault("missed.max_lateness", fmt.Sprintf("max_lateness is %s", d.Missed.MaxLateness), fmt.Sprintf(`write a duration above 0, at most %s: "2h"`, shortHours(most)))
 	}
 	if c.typed("throttle.per_second") && d.Throttle.PerSecond <= 0 {
 		c.fault("throttle.per_second", fmt.Sprintf("per_second is %v", d.Throttle.PerSecond), "write a number above 0, such as 40 or 0.5; to stop a campaign, pause it")

@@ -28,13 +28,12 @@ func (n *Number) Fields() []any {
 }
 
 var (
-	sqlNumber     = store.SQL(`SELECT ` + numberColumns + ` FROM numbers WHERE id = ?1`)
-	sqlNumbers    = store.SQL(`SELECT ` + numberColumns + ` FROM numbers ORDER BY name`)
-	sqlDeclare    = store.SQL(`INSERT INTO numbers (id, name, waba_id, unit) VALUES (?1, ?2, ?3, ?4)
+	sqlNumber  = store.SQL(`SELECT ` + numberColumns + ` FROM numbers WHERE id = ?1`)
+	sqlNumbers = store.SQL(`SELECT ` + numberColumns + ` FROM numbers ORDER BY name`)
+	sqlDeclare = store.SQL(`INSERT INTO numbers (id, name, waba_id, unit) VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, waba_id = excluded.waba_id, unit = excluded.unit`)
 	sqlSeenNumber = store.SQL(`UPDATE numbers SET display = ?2, verified_name = ?3, status = ?4, quality = ?5, throughput = ?6,
 		messaging_limit = ?7, on_biz_app = ?8, seen_at = ?9 WHERE id = ?1`)
-	sqlQuality = store.SQL(`UPDATE numbers SET messaging_limit = CASE WHEN ?2 = '' THEN messaging_limit ELSE ?2 END WHERE display = ?1 AND display <> ''`)
 )
 
 // Declare writes the numbers of the configuration.

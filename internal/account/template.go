@@ -41,9 +41,9 @@ func (t *Template) Fields() []any {
 }
 
 var (
-	sqlTemplate = store.SQL(`SELECT ` + templateColumns + ` FROM templates WHERE waba_id = ?1 AND name = ?2 AND language = ?3`)
-	sqlNamed    = store.SQL(`SELECT ` + templateColumns + ` FROM templates WHERE waba_id = ?1 AND name = ?2 AND missing = 0 ORDER BY language`)
-	sqlTemplates = store.SQL(`SELECT ` + templateColumns + ` FROM templates ORDER BY waba_id, name, language`)
+	sqlTemplate    = store.SQL(`SELECT ` + templateColumns + ` FROM templates WHERE waba_id = ?1 AND name = ?2 AND language = ?3`)
+	sqlNamed       = store.SQL(`SELECT ` + templateColumns + ` FROM templates WHERE waba_id = ?1 AND name = ?2 AND missing = 0 ORDER BY language`)
+	sqlTemplates   = store.SQL(`SELECT ` + templateColumns + ` FROM templates ORDER BY waba_id, name, language`)
 	sqlPutTemplate = store.SQL(`INSERT INTO templates (` + templateColumns + `)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
 		ON CONFLICT (waba_id, name, language) DO UPDATE SET template_id = excluded.template_id, category = excluded.category,

@@ -65,16 +65,15 @@ type SandboxConfig struct {
 
 // CampaignsConfig is the drop folder.
 type CampaignsConfig struct {
-	Folder       string        `toml:"folder"`
-	Status       string        `toml:"status"` // where status files go
-	Poll         time.Duration `toml:"poll"`
-	Stable       time.Duration `toml:"stable"` // a file is taken when it has not changed for this long
-	Timezone     string        `toml:"timezone"`
-	Region       string        `toml:"region"`   // of numbers without a plus
-	Approval     string        `toml:"approval"` // off, marketing, all; "" decides by account
-	FourEyes     bool          `toml:"four_eyes"`
-	TestNumbers  []string      `toml:"test_numbers"`
-	RecheckEvery time.Duration `toml:"recheck_every"`
+	Folder      string        `toml:"folder"`
+	Status      string        `toml:"status"` // where status files go
+	Poll        time.Duration `toml:"poll"`
+	Stable      time.Duration `toml:"stable"` // a file is taken when it has not changed for this long
+	Timezone    string        `toml:"timezone"`
+	Region      string        `toml:"region"`   // of numbers without a plus
+	Approval    string        `toml:"approval"` // off, marketing, all; "" decides by account
+	FourEyes    bool          `toml:"four_eyes"`
+	TestNumbers []string      `toml:"test_numbers"`
 }
 
 // HTTPConfig is where the daemon listens.
@@ -96,8 +95,8 @@ func Defaults() Config {
 		WhatsApp: WhatsAppConfig{GraphVersion: "v25.0", SyncEvery: 5 * time.Minute, SendTimeout: 30 * time.Second,
 			Senders: 64, Drain: 30 * time.Second},
 		Sandbox: SandboxConfig{Seed: 1, Latency: 40 * time.Millisecond},
-		Campaigns: CampaignsConfig{Folder: "campaigns.d", Status: "var/status", Poll: time.Second, Stable: 2 * time.Second,
-			Region: "BR", RecheckEvery: time.Minute},
+		Campaigns: CampaignsConfig{Folder: "campaigns.d", Status: "var/status", Poll: 500 * time.Millisecond, Stable: 2 * time.Second,
+			Region: "BR"},
 		HTTP: HTTPConfig{Listen: "127.0.0.1:8790", WebhookPath: "/webhooks/whatsapp"},
 		Log:  LogConfig{Level: "info", Format: "auto"},
 	}

@@ -26,8 +26,8 @@ type Config struct {
 	// Reveal returns the parameters of an authentication message just before
 	// its request, so that no code is ever stored. nil: none are sent.
 	Reveal func(ctx context.Context, m outbox.Message) (params string, err error)
-	// Outcomes tells the producers, in the same transaction, what became of
-	// their messages.
+	// Outcomes follows up, in the same transaction, what became of messages:
+	// the conversation ledger, then the producers.
 	Outcomes func(tx *store.Tx, out []outbox.Outcome) error
 	// Sent counts what happened, for metrics; called outside transactions.
 	Sent func(lane whatsapp.Lane, number string, to outbox.State, reason string, took time.Duration)

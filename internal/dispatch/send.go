@@ -141,7 +141,7 @@ func (r result) failed(err error) result {
 	}
 	r.Code, r.details = e.Code, e.Details
 	r.code = whatsapp.LookupCode(e.Code, e.HTTPStatus)
-	if e.Code == 0 && e.HTTPStatus == 0 { // no connection was ever made
+	if !e.Coded { // no connection was ever made
 		r.code = whatsapp.Code{Class: whatsapp.ClassRetry, Meaning: "no connection to Meta"}
 	}
 	r.Reason = string(r.code.Class)

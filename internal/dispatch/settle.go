@@ -98,23 +98,9 @@ func learn(tx *store.Tx, r *result) error {
 	return err
 }
 
-// tell brings the conversations up to date and hands outcomes to the producers.
+// tell hands outcomes on, in the same transaction.
 func (d *Dispatcher) tell(tx *store.Tx, out []outbox.Outcome) error {
-	if len(out) == 0 {
-		return nil
-	}
-	var touches []conversations.Touch
-	for _, o := range out {
-		if !o.Since.IsZero() && o.Contact > 0 {
-			touches = append(touches, conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since})
-		}
-	}
-	if len(touches) > 0 {
-		if _, err := conversations.Recompute(tx, touches...); err != nil {
-			return err
-		}
-	}
-	if d.cfg.Outcomes == nil {
+	if len(out) == 0 || d.cfg.Outcomes == nil {
 		return nil
 	}
 	return d.cfg.Outcomes(tx, out)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"janela/internal/account"
 	"janela/internal/contacts"
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -14,11 +15,11 @@ import (
 // Failure is one error of Meta's about one of our messages, from an answer to
 // a send or from a failed status.
 type Failure struct {
-	Message outbox.Message
-	Stream  outbox.Stream
-	Code    whatsapp.Code
-	Details string
-	ByState bool // it came by status: the message is past our hands
+	Message  outbox.Message
+	Stream   outbox.Stream
+	Code     whatsapp.Code
+	Details  string
+	ByStatus bool // it came by status: the message is past our hands
 }
 
 // Holds placed by Meta's errors, and how long until a probe is let through.
@@ -62,7 +63,7 @@ func holdScope(c whatsapp.Class, s outbox.Stream) (scope outbox.Scope, target, r
 
 // BadToken is the reason of the hold on an account whose token Meta refuses. A
 // successful read of the account lifts it.
-const BadToken = "bad_token"
+const BadToken = account.ReasonBadToken
 
 // Reaction is what an error did beyond its message.
 type Reaction struct {

@@ -8,6 +8,7 @@ import (
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
+	"janela/optin"
 )
 
 // Kind is what a verdict says.
@@ -155,15 +156,16 @@ func decidePerson(s outbox.Stream, m MessageFacts) (Verdict, bool) {
 		return Verdict{}, false // the person wrote to us: the window decides
 	}
 	c := m.Consent
+	st := optin.Decide(optin.Facts{GrantedAt: store.Time(c.GrantedAt), RevokedAt: store.Time(c.RevokedAt), BlockedAt: store.Time(c.MetaBlock)})
 	switch {
+	case st.Granted:
+		return Verdict{}, false
 	case c.MetaBlock > 0:
 		return Verdict{Kind: Refuse, Reason: OptedOut, Detail: "blocked by the person in WhatsApp on " + day(c.MetaBlock)}, true
-	case c.RevokedAt > 0 && c.RevokedAt >= c.GrantedAt:
+	case st.Reason == optin.ReasonOptedOut:
 		return Verdict{Kind: Refuse, Reason: OptedOut, Detail: "revoked on " + day(c.RevokedAt)}, true
-	case c.GrantedAt == 0:
-		return Verdict{Kind: Refuse, Reason: NoOptIn, Detail: "no grant is recorded"}, true
 	default:
-		return Verdict{}, false
+		return Verdict{Kind: Refuse, Reason: NoOptIn, Detail: "no grant is recorded"}, true
 	}
 }
 

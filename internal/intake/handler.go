@@ -24,8 +24,8 @@ type Config struct {
 	Secrets func() [][]byte
 	// VerifyToken is what Meta's handshake must bring.
 	VerifyToken func() string
-	// Outcomes tells the producers, in the same transaction, what became of
-	// their messages.
+	// Outcomes follows up, in the same transaction, what became of messages:
+	// the conversation ledger, then the producers.
 	Outcomes func(tx *store.Tx, out []outbox.Outcome) error
 	// Resync asks for a fresh look at an account's templates and numbers.
 	Resync func()

@@ -7,19 +7,20 @@ import (
 
 // Stream is a set of messages that are stopped and paced alike.
 type Stream struct {
-	ID          int64
-	Lane        whatsapp.Lane
-	Number      string // phone_number_id
-	WABA        string
-	Category    whatsapp.Category
-	Template    string // "" for free-form text
-	Language    string
-	Campaign    string
-	Run         int64
-	Windows     Windows // when it may send; empty: always
-	PerSecond   float64 // its own limit; 0: the number's alone
-	NotApproved string  // wait, skip or fail
-	DryRun      bool
+	ID           int64
+	Lane         whatsapp.Lane
+	Number       string // phone_number_id
+	WABA         string
+	Category     whatsapp.Category
+	Template     string // "" for free-form text
+	Language     string
+	Campaign     string
+	Run          int64
+	Windows      Windows // when it may send; empty: always
+	PerSecond    float64 // its own limit; 0: the number's alone
+	NotApproved  string  // wait, skip or fail
+	TemplateHash string  // of the template that the parameters were made for; "": any
+	DryRun       bool
 }
 
 // Ref returns the identity of the stream's template.
@@ -28,12 +29,12 @@ func (s *Stream) Ref() whatsapp.TemplateRef {
 }
 
 const streamColumns = `s.id, s.lane, s.number_id, s.waba_id, s.category, s.template, s.language, s.campaign_id, s.run_id,
-	s.windows, s.per_second, s.not_approved, s.dry_run`
+	s.windows, s.per_second, s.not_approved, s.template_hash, s.dry_run`
 
 // Fields names the places of streamColumns.
 func (s *Stream) Fields() []any {
 	return []any{&s.ID, &s.Lane, &s.Number, &s.WABA, &s.Category, &s.Template, &s.Language, &s.Campaign, &s.Run,
-		&s.Windows, &s.PerSecond, &s.NotApproved, &s.DryRun}
+		&s.Windows, &s.PerSecond, &s.NotApproved, &s.TemplateHash, &s.DryRun}
 }
 
 var (
@@ -41,10 +42,11 @@ var (
 	sqlStreamKey  = store.SQL(`SELECT ` + streamColumns + ` FROM streams s WHERE s.run_id = ?1 AND s.number_id = ?2 AND s.category = ?3 AND s.template = ?4 AND s.language = ?5 AND s.campaign_id = ?6`)
 	sqlStreamRun  = store.SQL(`SELECT ` + streamColumns + ` FROM streams s WHERE s.run_id = ?1 AND s.run_id > 0`)
 	sqlStreamCamp = store.SQL(`SELECT ` + streamColumns + ` FROM streams s WHERE s.campaign_id = ?1`)
-	sqlNewStream  = store.SQL(`INSERT INTO streams (id, lane, number_id, waba_id, category, template, language, campaign_id, run_id, windows, per_second, not_approved, dry_run, created_at)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)`)
+	sqlNewStream  = store.SQL(`INSERT INTO streams (id, lane, number_id, waba_id, category, template, language, campaign_id, run_id, windows, per_second, not_approved, template_hash, dry_run, created_at)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)`)
 	sqlReady = store.SQL(`SELECT ` + streamColumns + `, t.n FROM tallies t JOIN streams s ON s.id = t.stream_id
 		WHERE t.state = 'queued' AND t.n > 0 AND t.reason = '' AND s.lane = ?1 ORDER BY s.id`)
+	sqlRemake  = store.SQL(`UPDATE streams SET template_hash = ?2 WHERE id = ?1`)
 	sqlNextDue = store.SQL(`SELECT not_before FROM messages WHERE stream_id = ?1 AND state = 'queued' ORDER BY not_before, id LIMIT 1`)
 )
 
@@ -60,7 +62,7 @@ func OpenStream(tx *store.Tx, s Stream) (Stream, error) {
 		s.NotApproved = "wait"
 	}
 	_, err = tx.Exec(sqlNewStream, s.ID, int(s.Lane), s.Number, s.WABA, s.Category, s.Template, s.Language, s.Campaign, s.Run,
-		s.Windows, s.PerSecond, s.NotApproved, s.DryRun, store.Millis(tx.Now()))
+		s.Windows, s.PerSecond, s.NotApproved, s.TemplateHash, s.DryRun, store.Millis(tx.Now()))
 	return s, err
 }
 
@@ -92,6 +94,13 @@ func (r *Ready) Fields() []any { return append(r.Stream.Fields(), &r.Queued) }
 // first. It walks the tallies of waiting streams, never their messages.
 func ReadyStreams(q store.Querier, lane whatsapp.Lane) ([]Ready, error) {
 	return store.All[Ready](q, sqlReady, int(lane))
+}
+
+// Remake notes that a stream's parameters fit the template as it is now.
+func Remake(tx *store.Tx, stream int64, hash string) error {
+	tx.Wake(Topic(whatsapp.LaneUtility))
+	tx.Wake(Topic(whatsapp.LaneMarketing))
+	return tx.One(sqlRemake, stream, hash)
 }
 
 // NextDue returns the earliest not_before (ms) of a stream's queued messages.

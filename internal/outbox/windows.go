@@ -43,57 +43,50 @@ func (w Windows) Open(at time.Time) bool {
 }
 
 // Next returns the first instant at or after at that lies in a window. ok is
-// false when none comes within nine days: every weekday was looked at, also
-// over a change of the clocks.
+// false when none comes within two weeks, which is more than any change of the
+// clocks can take away.
 func (w Windows) Next(at time.Time) (opens time.Time, ok bool) {
-	if w.Open(at) {
-		return at, true
-	}
-	loc := zone(w.Zone)
-	day := at.In(loc)
-	for range 9 {
-		for _, minute := range w.starts(day.Weekday()) {
-			t := time.Date(day.Year(), day.Month(), day.Day(), 0, minute, 0, 0, loc)
-			if t.Before(at) {
-				continue
-			}
-			// A start in the hour that the clocks skip lands after it; a
-			// window that the gap swallows whole is not open then.
-			if w.Open(t) {
-				return t, true
-			}
-		}
-		day = time.Date(day.Year(), day.Month(), day.Day()+1, 12, 0, 0, 0, loc)
-	}
-	return time.Time{}, false
+	return w.first(at, true)
 }
 
 // Closes returns the instant at which the window that is open at at ends. ok is
 // false when it never ends, or when none is open.
 func (w Windows) Closes(at time.Time) (closes time.Time, ok bool) {
-	if w.Always() || !w.Open(at) {
+	if !w.Open(at) {
 		return time.Time{}, false
 	}
-	// Minute steps would be right; days are few, so ends are tried in order.
-	t := at.Truncate(time.Minute)
-	for range 8 * 24 * 60 {
-		t = t.Add(time.Minute)
-		if !w.Open(t) {
+	return w.first(at, false)
+}
+
+// first returns the first instant from at on at which Open is as wanted.
+func (w Windows) first(at time.Time, open bool) (time.Time, bool) {
+	const far = 14 * 24 * time.Hour
+	for t := at.In(zone(w.Zone)); t.Sub(at) <= far; t = w.edge(t) {
+		if w.Open(t) == open {
 			return t, true
 		}
 	}
 	return time.Time{}, false
 }
 
-func (w Windows) starts(day time.Weekday) []int {
-	var out []int
+// edge returns the next instant after t at which Open can change: where a
+// window of the clock's day begins or ends, midnight, or a change of the clock.
+func (w Windows) edge(t time.Time) time.Time {
+	clock := time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute +
+		time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
+	next := 24 * time.Hour
 	for _, win := range w.List {
-		if slices.Contains(win.Days, day) {
-			out = append(out, win.From)
+		for _, minute := range []int{win.From, win.To} {
+			if at := time.Duration(minute) * time.Minute; at > clock && at < next {
+				next = at
+			}
 		}
 	}
-	slices.Sort(out)
-	return out
+	edge := t.Add(next - clock)
+	if _, end := t.ZoneBounds(); !end.IsZero() && end.Before(edge) {
+		return end
+	}
+	return edge
 }
 
 var zones sync.Map // name → *time.Location

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -126,12 +127,18 @@ func newConn(ctx context.Context, pool *sql.DB, pragmas []pragma) (*conn, error)
 	return out, nil
 }
 
+// bare finds parameters. SQLite prepares a statement again at every execution
+// when a bare parameter may steer the query plan (col = ?1, LIMIT ?2) and its
+// bindings were cleared, which the driver does: 72 µs instead of 4.5 µs for the
+// facts of one message. A unary plus, which changes nothing else, prevents it.
+var bare = regexp.MustCompile(`\?[0-9]+`)
+
 // stmt prepares a statement once per connection.
 func (c *conn) stmt(s *Stmt) (*sql.Stmt, error) {
 	if p, ok := c.stmts[s]; ok {
 		return p, nil
 	}
-	p, err := c.c.PrepareContext(context.Background(), s.text)
+	p, err := c.c.PrepareContext(context.Background(), bare.ReplaceAllString(s.text, "+$0"))
 	if err != nil {
 		return nil, fmt.Errorf("store: prepare %q: %w", firstLine(s.text), err)
 	}

@@ -185,7 +185,8 @@ CREATE TABLE campaigns (
 
 -- owner: campaigns
 -- One content of a definition. hash covers the definition's bytes and, for a
--- one-off, its audience's and media's. plan_hash is what an approval names.
+-- one-off, its audience's and media's (frozen in the spool under their hashes).
+-- plan_hash is what an approval names: it covers the template as well.
 CREATE TABLE revisions (
   id            INTEGER PRIMARY KEY,
   campaign_id   TEXT NOT NULL,
@@ -196,7 +197,10 @@ CREATE TABLE revisions (
   submitted_by  TEXT NOT NULL,
   submitted_at  INTEGER NOT NULL,
   approved_by   TEXT NOT NULL DEFAULT '',
-  approved_at   INTEGER NOT NULL DEFAULT 0
+  approved_at   INTEGER NOT NULL DEFAULT 0,
+  audience_hash TEXT NOT NULL DEFAULT '',
+  media_hash    TEXT NOT NULL DEFAULT '',
+  template_hash TEXT NOT NULL DEFAULT ''
 );
 CREATE UNIQUE INDEX revisions_hash ON revisions (campaign_id, hash);
 
@@ -254,7 +258,8 @@ CREATE TABLE once_keys (
 -- Messages that are stopped and paced alike. lane: 0 authentication, 1 utility
 -- and service, 2 marketing. run_id 0 for single messages. template '' for
 -- free-form. windows is JSON ('' for always). per_second 0 for no own limit.
--- not_approved: wait, skip or fail. template_hash '' for any.
+-- not_approved: wait, skip or fail. template_hash: of the template its
+-- parameters were made for ('' for any).
 CREATE TABLE streams (
   id            INTEGER PRIMARY KEY,
   lane          INTEGER NOT NULL,
@@ -268,6 +273,7 @@ CREATE TABLE streams (
   windows       TEXT NOT NULL DEFAULT '',
   per_second    REAL NOT NULL DEFAULT 0,
   not_approved  TEXT NOT NULL DEFAULT 'wait',
+  template_hash TEXT NOT NULL DEFAULT '',
   dry_run       INTEGER NOT NULL DEFAULT 0,
   created_at    INTEGER NOT NULL
 );

@@ -1,0 +1,115 @@
+package campaigns
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"janela/internal/account"
+	"janela/internal/outbox"
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+)
+
+// Config says what Campaigns works with. Paths are absolute.
+type Config struct {
+	DB          *store.DB
+	Folder      string // definitions are dropped here
+	Status      string // status files are written here
+	Spool       string // frozen audiences and media
+	Zone        string // of definitions that name none
+	Region      string // of phone numbers without a plus
+	Poll        time.Duration
+	Stable      time.Duration // a file is taken when it has not changed for this long
+	Approval    string        // off, marketing or all
+	FourEyes    bool          // the approver must not be the one who submitted
+	TestNumbers []whatsapp.Phone
+	PerSecond   func(number string) float64 // what a number may send, for plans
+	// Media returns Meta's id of a header file for a number, uploading it once.
+	Media func(ctx context.Context, n account.Number, f account.File) (string, error)
+	Log   *slog.Logger
+}
+
+// Campaigns is the room's main type. Make one with New and run it once.
+type Campaigns struct {
+	cfg   Config
+	watch watcher
+	mu    sync.Mutex // guards alerts
+	alert map[string]Alert
+}
+
+// Alert is something a person should look at now.
+type Alert struct {
+	About string // a campaign's id, or "folder"
+	Text  string
+	At    time.Time
+}
+
+// New returns Campaigns that do nothing until Run.
+func New(cfg Config) *Campaigns {
+	c := &Campaigns{cfg: cfg, alert: map[string]Alert{}}
+	c.watch = newWatcher(cfg.Folder, cfg.Stable)
+	return c
+}
+
+// Topics that wake the room's loops.
+const (
+	runsTopic   store.Topic = "campaigns.runs"
+	statusTopic store.Topic = "campaigns.status"
+)
+
+// Run watches the folder, expands runs and keeps the status files, until ctx
+// ends.
+func (c *Campaigns) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for _, loop := range []func(context.Context){c.watchFolder, c.expandRuns, c.keepStatus, c.recheckTemplates} {
+		wg.Go(func() { loop(ctx) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// Alerts returns what a person should look at, by subject.
+func (c *Campaigns) Alerts() []Alert {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := make([]Alert, 0, len(c.alert))
+	for _, a := range c.alert {
+		out = append(out, a)
+	}
+	return out
+}
+
+// raise notes an alert and logs it once; clear takes it back.
+func (c *Campaigns) raise(about, text string) {
+	c.mu.Lock()
+	old, ok := c.alert[about]
+	c.alert[about] = Alert{About: about, Text: text, At: time.Now()}
+	c.mu.Unlock()
+	if !ok || old.Text != text {
+		c.cfg.Log.Error("ALERT: "+text, "about", about)
+	}
+}
+
+func (c *Campaigns) clear(about string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.alert, about)
+}
+
+// Outcomes hears what became of messages: a run whose last message is settled
+// is finished. It runs in the transaction of the change.
+func (c *Campaigns) Outcomes(tx *store.Tx, out []outbox.Outcome) error {
+	seen := map[int64]bool{}
+	for _, o := range out {
+		if o.Run == 0 || seen[o.Run] || o.To == outbox.Sending || o.To == outbox.Queued {
+			continue
+		}
+		seen[o.Run] = true
+		if err := c.finishRun(tx, o.Run); err != nil {
+			return err
+		}
+	}
+	return nil
+}

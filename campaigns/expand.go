@@ -1,0 +1,423 @@
+package campaigns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"janela/internal/account"
+	"janela/internal/contacts"
+	"janela/internal/outbox"
+	"janela/internal/store"
+	"janela/internal/tomlfile"
+)
+
+// expansion is one run on its way from an audience to messages.
+type expansion struct {
+	c      *Campaigns
+	run    RunRecord
+	rev    Revision
+	in     inspection
+	stream outbox.Stream
+	mapper *Mapper
+	skip   *rowSet // rows whose number another row has
+	ends   time.Time
+}
+
+// batchRows is how many rows go into one transaction.
+const batchRows = 200
+
+var (
+	sqlRunAudience = store.SQL(`UPDATE runs SET audience = ?2, audience_hash = ?3 WHERE id = ?1 AND state = 'expanding'`)
+	sqlRunStream   = store.SQL(`UPDATE runs SET stream_id = ?2, rows = ?3, deadline = ?4 WHERE id = ?1 AND state = 'expanding'`)
+	sqlRunAdmitted = store.SQL(`UPDATE runs SET position = ?2, admitted = admitted + ?4, rejected = rejected + ?5, duplicates = duplicates + ?6
+		WHERE id = ?1 AND position = ?3 AND state = 'expanding'`)
+	sqlRunSending = store.SQL(`UPDATE runs SET state = 'sending' WHERE id = ?1 AND state = 'expanding'`)
+	sqlReject     = store.SQL(`INSERT INTO rejects (run_id, line, reason, detail) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (run_id, line) DO NOTHING`)
+)
+
+// unusable ends a run: its audience or its template cannot be used.
+type unusable struct{ state, note string }
+
+func (e *unusable) Error() string { return e.note }
+
+// expand admits the recipients of a run. It may be called again after a crash:
+// it goes on at the row it had reached.
+func (c *Campaigns) expand(ctx context.Context, run RunRecord) error {
+	x := &expansion{c: c, run: run}
+	err := x.all(ctx)
+	var stop *unusable
+	if errors.As(err, &stop) {
+		return c.fail(ctx, run, stop.state, stop.note)
+	}
+	return err
+}
+
+func (x *expansion) all(ctx context.Context) error {
+	if err := x.prepare(ctx); err != nil {
+		return err
+	}
+	path, err := x.audience(ctx)
+	if err != nil {
+		return err
+	}
+	if err := x.compile(ctx, path); err != nil {
+		return err
+	}
+	if err := x.survey(ctx, path); err != nil {
+		return err
+	}
+	if err := x.admit(ctx, path); err != nil {
+		return err
+	}
+	x.c.clear(x.run.Campaign)
+	err = x.c.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+		if err := tx.One(sqlRunSending, x.run.ID); err != nil {
+			return err
+		}
+		return x.c.finishRun(tx, x.run.ID) // nothing may be left to send
+	})
+	if err == nil && !x.in.Def.oneOff() {
+		_ = os.Remove(path) // the copy of a one-off stays for its revision
+	}
+	return err
+}
+
+// prepare reads the revision and judges it once more: the template may have
+// changed since it was taken.
+func (x *expansion) prepare(ctx context.Context) error {
+	err := x.c.cfg.DB.Read(ctx, func(q *store.Snap) error {
+		var err error
+		x.rev, _, err = RevisionByID(q, x.run.Revision)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	camp, err := x.campaign(ctx)
+	if err != nil {
+		return err
+	}
+	x.in, err = x.c.inspect(ctx, camp.Path, []byte(x.rev.Definition), nil, true)
+	if err != nil {
+		return err
+	}
+	for _, p := range x.in.Problems {
+		if p.Severity == tomlfile.Error && frozenMatters(p.Path) {
+			return &unusable{FailedRun, p.String()}
+		}
+	}
+	if end := x.in.Def.Schedule.EndsAt; end != nil {
+		loc, err := time.LoadLocation(x.in.Def.Zone(x.c.cfg.Zone))
+		if err != nil {
+			return err
+		}
+		x.ends = end.AsTime(loc)
+	}
+	return nil
+}
+
+func (x *expansion) campaign(ctx context.Context) (camp Campaign, err error) {
+	err = x.c.cfg.DB.Read(ctx, func(q *store.Snap) error {
+		camp, _, err = ByID(q, x.run.Campaign)
+		return err
+	})
+	return camp, err
+}
+
+// frozenMatters reports whether a fault concerns a run, whose files and date
+// are settled already.
+func frozenMatters(path string) bool {
+	for _, about := range []string{"from", "template"} {
+		if len(path) >= len(about) && path[:len(about)] == about && path != "template.header.media" {
+			return true
+		}
+	}
+	return false
+}
+
+// audience returns the frozen audience. That of a cron run is frozen now: its
+// file is read afresh at each firing, and an absent one is a missed run.
+func (x *expansion) audience(ctx context.Context) (string, error) {
+	if x.run.AudienceHash == "" {
+		name, hash := x.in.Def.Recipients.File, x.rev.AudienceHash
+		if !x.in.Def.oneOff() {
+			day, err := time.Parse("2006-01-02T15:04", x.run.Civil)
+			if err != nil {
+				return "", fmt.Errorf("civil time of the run: %w", err)
+			}
+			name = x.in.Def.Recipients.FileOn(day)
+			if hash, err = x.freezeAudience(name); err != nil {
+				return "", err
+			}
+		}
+		err := x.c.cfg.DB.Bulk(ctx, func(tx *store.Tx) error { return tx.One(sqlRunAudience, x.run.ID, name, hash) })
+		if err != nil {
+			return "", err
+		}
+		x.run.Audience, x.run.AudienceHash = name, hash
+	}
+	path := x.c.spooled(x.run.AudienceHash)
+	if _, err := os.Stat(path); err != nil {
+		return "", &unusable{FailedRun, "the frozen copy of " + x.run.Audience + " is gone from the spool: " + err.Error()}
+	}
+	return path, nil
+}
+
+func (x *expansion) freezeAudience(name string) (string, error) {
+	f, err := OpenFile(x.in.Dir, name)
+	var why *FileError
+	if errors.As(err, &why) {
+		state := FailedRun
+		if why.Missing {
+			state = MissedRun
+		}
+		return "", &unusable{state, why.Error()}
+	}
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	return x.c.freeze(f)
+}
+
+// compile resolves columns and uploads the header's file.
+func (x *expansion) compile(ctx context.Context, path string) error {
+	needs, err := x.in.requirement()
+	if err != nil {
+		return &unusable{FailedRun, "template " + x.in.Def.Template.Name + ": " + err.Error()}
+	}
+	opt := MapperOptions{Zone: x.in.Def.Zone(x.c.cfg.Zone), Needs: needs}
+	if h := x.in.Def.Template.Header; h != nil && h.Media.File != "" {
+		kind, err := MediaTypeOf(h.Type, h.Media.File)
+		if err != nil {
+			return &unusable{FailedRun, err.Error()}
+		}
+		file := x.c.spooled(x.rev.MediaHash)
+		info, err := os.Stat(file)
+		if err != nil {
+			return &unusable{FailedRun, "the frozen copy of " + h.Media.File + " is gone from the spool: " + err.Error()}
+		}
+		opt.MediaID, err = x.c.cfg.Media(ctx, x.in.Number, account.File{SHA256: x.rev.MediaHash, Name: h.Media.File, MIME: kind.MIME,
+			Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(file) }})
+		if err != nil {
+			return err
+		}
+	}
+	a, err := OpenAudience(path, AudienceOptions{})
+	if err != nil {
+		return x.unreadable(err)
+	}
+	defer func() { _ = a.Close() }()
+	if x.mapper, err = Compile(x.in.Def, a.Header(), opt); err != nil {
+		return &unusable{FailedRun, x.run.Audience + ": " + err.Error()}
+	}
+	return nil
+}
+
+func (x *expansion) unreadable(err error) error {
+	var why *AudienceError
+	if errors.As(err, &why) {
+		return &unusable{FailedRun, x.run.Audience + ": " + why.Error()}
+	}
+	return err
+}
+
+// each reads the audience row by row; row counts from 0.
+func (x *expansion) each(ctx context.Context, path string, fn func(row int, r Recipient, bad *Reject) error) (rows int, err error) {
+	a, err := OpenAudience(path, AudienceOptions{})
+	if err != nil {
+		return 0, x.unreadable(err)
+	}
+	defer func() { _ = a.Close() }()
+	var row Row
+	for {
+		if err := a.Next(&row); errors.Is(err, io.EOF) {
+			return rows, nil
+		} else if err != nil {
+			return rows, x.unreadable(err)
+		}
+		if rows%1024 == 0 && ctx.Err() != nil {
+			return rows, ctx.Err()
+		}
+		r, bad := x.mapper.MapRow(&row)
+		if err := fn(rows, r, bad); err != nil {
+			return rows, err
+		}
+		rows++
+	}
+}
+
+// survey passes over the whole audience before anybody is admitted: it finds
+// the rows that name a number again, and stops the run where too many rows are
+// unusable.
+func (x *expansion) survey(ctx context.Context, path string) error {
+	dups := newDuplicates(x.c.cfg.Spool)
+	defer dups.close()
+	bad := 0
+	rows, err := x.each(ctx, path, func(row int, r Recipient, reject *Reject) error {
+		if reject != nil {
+			bad++
+			return nil
+		}
+		return dups.add(r.Phone, row)
+	})
+	if err != nil {
+		return err
+	}
+	d := x.in.Def.Recipients
+	if percent := 100 * float64(bad) / float64(max(rows, 1)); percent > d.MaxRejectedPercent {
+		return &unusable{FailedRun, fmt.Sprintf("%d of %d rows of %s cannot be used (%.1f %%), more than max_rejected_percent = %g; mend the file, or raise the limit (janela plan shows the rows)",
+			bad, rows, x.run.Audience, percent, d.MaxRejectedPercent)}
+	}
+	if x.skip, err = dups.skip(d.Duplicates == DuplicatesLast); err != nil {
+		return err
+	}
+	if d.Duplicates == DuplicatesFail && x.skip.n > 0 {
+		return &unusable{FailedRun, fmt.Sprintf("%s names %d numbers again, and duplicates = \"fail\"", x.run.Audience, x.skip.n)}
+	}
+	return x.c.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+		var err error
+		if x.stream, err = outbox.OpenStream(tx, x.c.streamOf(x.run, x.in)); err != nil {
+			return err
+		}
+		x.run.Stream = x.stream.ID
+		return tx.One(sqlRunStream, x.run.ID, x.stream.ID, rows, store.Millis(x.ends))
+	})
+}
+
+// entry is one row of a batch.
+type entry struct {
+	r         Recipient
+	bad       *Reject
+	duplicate bool
+}
+
+// admit turns rows into messages, a batch a transaction, from the row that was
+// reached before.
+func (x *expansion) admit(ctx context.Context, path string) error {
+	var batch []entry
+	from := int(x.run.Position)
+	_, err := x.each(ctx, path, func(row int, r Recipient, bad *Reject) error {
+		if row < from {
+			return nil
+		}
+		batch = append(batch, entry{r: r, bad: bad, duplicate: bad == nil && x.skip.has(row)})
+		if len(batch) < batchRows {
+			return nil
+		}
+		err := x.write(ctx, batch)
+		batch = batch[:0]
+		return err
+	})
+	if err != nil || len(batch) == 0 {
+		return err
+	}
+	return x.write(ctx, batch)
+}
+
+// Reasons of rows that are no message of their own.
+const (
+	RowDuplicate   RowReason = "duplicate"    // the number, or the person, has a message in this run
+	RowAlreadySent RowReason = "already_sent" // once_per: an earlier run carries the notice; or an earlier run of a one-off reached the person
+)
+
+// write admits one batch.
+func (x *expansion) write(ctx context.Context, batch []entry) error {
+	return x.c.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+		w := batchWriter{x: x, tx: tx}
+		for _, e := range batch {
+			if err := w.add(e); err != nil {
+				return err
+			}
+		}
+		if err := w.enqueue(); err != nil {
+			return err
+		}
+		to := x.run.Position + int64(len(batch))
+		if err := tx.One(sqlRunAdmitted, x.run.ID, to, x.run.Position, w.admitted, w.rejected, w.duplicates); err != nil {
+			return err
+		}
+		x.run.Position = to
+		tx.Wake(statusTopic)
+		return nil
+	})
+}
+
+// batchWriter gathers the messages of one batch.
+type batchWriter struct {
+	x                              *expansion
+	tx                             *store.Tx
+	rows                           []outbox.New
+	keys                           []string // once_per, beside rows
+	admitted, rejected, duplicates int
+}
+
+func (w *batchWriter) add(e entry) error {
+	switch {
+	case e.bad != nil:
+		w.rejected++
+		return w.reject(e.bad.Line, e.bad.Reason, e.bad.Detail)
+	case e.duplicate:
+		w.duplicates++
+		return w.reject(e.r.Line, RowDuplicate, "another row of the file has this number")
+	}
+	contact, known, err := contacts.Find(w.tx, e.r.Phone.Identity())
+	if err != nil {
+		return err
+	}
+	sent, err := w.sentBefore(contact.ID, e.r.OnceKey)
+	if err != nil {
+		return err
+	}
+	if sent {
+		w.duplicates++
+		return w.reject(e.r.Line, RowAlreadySent, "an earlier run carries this notice")
+	}
+	m := outbox.New{Contact: contact.ID, To: e.r.Phone.Identity(), Params: string(e.r.Params), Line: e.r.Line, ExternalID: e.r.ExternalID,
+		Deadline: sooner(w.x.ends, e.r.Expires)}
+	if !known {
+		m.Refused = "no_opt_in" // nobody we do not know can have consented
+	}
+	w.rows, w.keys = append(w.rows, m), append(w.keys, e.r.OnceKey)
+	return nil
+}
+
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func (w *batchWriter) reject(line int, reason RowReason, detail string) error {
+	_, err := w.tx.Exec(sqlReject, w.x.run.ID, line, string(reason), detail)
+	return err
+}
+
+// enqueue hands the batch to the outbox and notes the once_per keys.
+func (w *batchWriter) enqueue() error {
+	ids, out, err := outbox.Enqueue(w.tx, w.x.stream, w.rows)
+	if err != nil {
+		return err
+	}
+	for i, id := range ids {
+		if id == 0 {
+			w.duplicates++
+			if err := w.reject(w.rows[i].Line, RowDuplicate, "another row of the file reaches the same person"); err != nil {
+				return err
+			}
+			continue
+		}
+		w.admitted++
+		if w.keys[i] != "" {
+			if _, err := w.tx.Exec(sqlPutOnce, w.x.run.Campaign, w.keys[i], id); err != nil {
+				return err
+			}
+		}
+	}
+	return w.x.c.Outcomes(w.tx, out)
+}

@@ -1,0 +1,48 @@
+package campaigns
+
+import "janela/internal/store"
+
+// A notice counts as sent unless its message surely never left: then a later
+// run may carry it.
+var (
+	sqlOnce = store.SQL(`SELECT m.state FROM once_keys k JOIN messages m ON m.id = k.message_id
+		WHERE k.campaign_id = ?1 AND k.key = ?2`)
+	sqlPutOnce = store.SQL(`INSERT INTO once_keys (campaign_id, key, message_id) VALUES (?1, ?2, ?3)
+		ON CONFLICT (campaign_id, key) DO UPDATE SET message_id = excluded.message_id`)
+	sqlReached = store.SQL(`SELECT m.state FROM contacts p JOIN contacts k ON k.root = p.root
+		JOIN messages m ON m.contact_id = k.id AND m.contact_id > 0 AND m.run_id > 0
+		JOIN runs r ON r.id = m.run_id WHERE p.id = ?1 AND r.campaign_id = ?2 AND r.id <> ?3`)
+)
+
+// left reports whether a message in a state may have reached somebody, or still
+// will.
+func left(state string) bool {
+	switch state {
+	case "refused", "cancelled", "expired", "failed":
+		return false
+	default:
+		return true
+	}
+}
+
+// sentBefore reports whether an earlier run carries the notice: by once_per
+// over all runs of the campaign; and for a one-off that was changed and runs
+// again, by person.
+func (w *batchWriter) sentBefore(contact int64, key string) (bool, error) {
+	if key != "" {
+		state, ok, err := store.Value[string](w.tx, sqlOnce, w.x.run.Campaign, key)
+		if err != nil || ok && left(state) {
+			return true, err
+		}
+	}
+	if !w.x.in.Def.oneOff() || contact == 0 {
+		return false, nil
+	}
+	states, err := store.All[store.Col[string]](w.tx, sqlReached, contact, w.x.run.Campaign, w.x.run.ID)
+	for _, s := range states {
+		if left(s.V) {
+			return true, err
+		}
+	}
+	return false, err
+}

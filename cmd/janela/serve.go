@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/lmittmann/tint"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"janela/internal/daemon"
+)
+
+func newServe(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the daemon",
+		Long: "Runs the daemon until SIGTERM or SIGINT: it then sends nothing new, waits for what is in flight, and ends.\n" +
+			"A second signal ends it at once; what was in flight is then unknown until a status tells, and is never sent twice.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(a) },
+	}
+}
+
+func serve(a *app) error {
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	progress := daemon.NewProgress(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))
+	log := newLog(cfg.Log, progress.Wrap(os.Stderr))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	d, err := daemon.New(ctx, daemon.Options{Config: cfg, Log: log, Version: version()})
+	if err != nil {
+		return &exitError{1, err}
+	}
+	context.AfterFunc(ctx, stop) // from now on a second signal kills
+	d.ShowProgress(progress)
+	err = d.Run(ctx)
+	if closeErr := d.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return &exitError{1, err}
+	}
+	return nil
+}
+
+// newLog logs in colour to a terminal, and in JSON elsewhere.
+func newLog(cfg daemon.LogConfig, w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	terminal := term.IsTerminal(int(os.Stderr.Fd()))
+	switch {
+	case cfg.Format == "json" || cfg.Format == "auto" && !terminal:
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+	default:
+		return slog.New(tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly,
+			NoColor: !terminal || os.Getenv("NO_COLOR") != ""}))
+	}
+}

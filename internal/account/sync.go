@@ -1,0 +1,216 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"janela/internal/outbox"
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+	"janela/internal/whatsapp/cloudapi"
+)
+
+// Config says what a Syncer works with.
+type Config struct {
+	DB       *store.DB
+	Accounts []string // WABA ids
+	// Reader returns the client that speaks for an account.
+	Reader func(waba string) (cloudapi.Reader, bool)
+	Every  time.Duration
+	Log    *slog.Logger
+}
+
+// Syncer reads templates and numbers from Meta.
+type Syncer struct {
+	cfg  Config
+	kick chan struct{}
+	mu   sync.Mutex // one sync at a time
+}
+
+// NewSyncer returns a Syncer that does nothing until Run or Sync.
+func NewSyncer(cfg Config) *Syncer { return &Syncer{cfg: cfg, kick: make(chan struct{}, 1)} }
+
+// Kick asks Run for a sync now: a callback or a send showed that what we know
+// is old.
+func (s *Syncer) Kick() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// badTokenRetry is how often an account with a refused token is tried: a halt
+// ends by itself soon after the token was replaced.
+const badTokenRetry = 15 * time.Second
+
+// Run syncs at once, then every so often and when kicked, until ctx ends.
+func (s *Syncer) Run(ctx context.Context) error {
+	for {
+		wait := s.cfg.Every
+		if err := s.Sync(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			s.cfg.Log.Error("templates and numbers could not be read; what is known stays", "error", err)
+			wait = min(wait, badTokenRetry)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		case <-s.kick:
+			timer.Stop()
+		}
+	}
+}
+
+// Sync reads every account. One account's failure does not keep the others from
+// being read.
+func (s *Syncer) Sync(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, waba := range s.cfg.Accounts {
+		r, ok := s.cfg.Reader(waba)
+		if !ok {
+			continue
+		}
+		if err := s.account(ctx, waba, r); err != nil {
+			errs = append(errs, fmt.Errorf("account %s: %w", waba, err))
+			errs = append(errs, s.refused(ctx, waba, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// account reads one account's templates and numbers and writes both.
+func (s *Syncer) account(ctx context.Context, waba string, r cloudapi.Reader) error {
+	var templates []cloudapi.Template
+	err := r.Templates(ctx, waba, func(t cloudapi.Template) error { templates = append(templates, t); return nil })
+	if err != nil {
+		return fmt.Errorf("read templates: %w", err)
+	}
+	numbers, err := r.Numbers(ctx, waba)
+	if err != nil {
+		return fmt.Errorf("read numbers: %w", err)
+	}
+	var begun int64
+	for len(templates) > 0 {
+		n := min(len(templates), 100)
+		err := s.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+			if begun == 0 {
+				begun = store.Millis(tx.Now())
+			}
+			return putAll(tx, waba, templates[:n])
+		})
+		if err != nil {
+			return err
+		}
+		templates = templates[n:]
+	}
+	return s.cfg.DB.Bulk(ctx, func(tx *store.Tx) error { return finish(tx, waba, begun, numbers) })
+}
+
+func putAll(tx *store.Tx, waba string, templates []cloudapi.Template) error {
+	for _, t := range templates {
+		_, err := put(tx, Template{
+			Ref:    whatsapp.TemplateRef{WABA: waba, Name: t.Name, Language: whatsapp.Language(t.Language)},
+			MetaID: t.ID, Category: category(t.Category), Status: status(string(t.Status)), ParameterFormat: t.ParameterFormat,
+			Components: string(t.Components), Quality: t.QualityScore.Score, CorrectCategory: t.CorrectCategory,
+			RejectedReason: t.RejectedReason, TTLSeconds: int64(t.MessageSendTTLSeconds),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish marks what the listing no longer had, writes the numbers, and lifts
+// what a refused token had stopped: the account answers again.
+func finish(tx *store.Tx, waba string, begun int64, numbers []cloudapi.Number) error {
+	if begun == 0 {
+		begun = store.Millis(tx.Now())
+	}
+	gone, err := tx.Exec(sqlMissing, waba, begun, store.Millis(tx.Now()))
+	if err != nil {
+		return err
+	}
+	if gone > 0 {
+		outbox.WakeAll(tx)
+		tx.Wake(Changed)
+	}
+	for _, n := range numbers {
+		_, err := tx.Exec(sqlSeenNumber, n.ID, n.DisplayPhone, n.VerifiedName, n.Status, n.QualityRating, n.Throughput, n.MessagingLimit, n.OnBizApp, store.Millis(tx.Now()))
+		if err != nil {
+			return err
+		}
+	}
+	_, err = outbox.Lift(tx, outbox.ScopeAccount, waba, ReasonBadToken, "sync")
+	return err
+}
+
+// ReasonBadToken is the reason of the hold on an account whose token Meta
+// refuses; the next successful read lifts it.
+const ReasonBadToken = "bad_token"
+
+// refused stops an account whose token Meta does not accept.
+func (s *Syncer) refused(ctx context.Context, waba string, cause error) error {
+	var e *cloudapi.Error
+	if !errors.As(cause, &e) || e.Class != whatsapp.ClassHaltAuth {
+		return nil
+	}
+	return s.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+		_, err := outbox.Place(tx, outbox.Hold{Scope: outbox.ScopeAccount, Target: waba, Reason: ReasonBadToken, Actor: "meta",
+			Detail: fmt.Sprintf("error %d: the token is refused; replace it, sending goes on by itself", e.Code)})
+		return err
+	})
+}
+
+// media ids live 30 days (Meta: Media); ours are renewed two days before.
+const mediaLife = 28 * 24 * time.Hour
+
+var (
+	sqlMedia    = store.SQL(`SELECT media_id FROM media WHERE number_id = ?1 AND sha256 = ?2 AND uploaded_at > ?3`)
+	sqlPutMedia = store.SQL(`INSERT INTO media (number_id, sha256, media_id, uploaded_at) VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT (number_id, sha256) DO UPDATE SET media_id = excluded.media_id, uploaded_at = excluded.uploaded_at`)
+)
+
+// File is something to upload.
+type File struct {
+	SHA256, Name, MIME string
+	Size               int64
+	Open               func() (io.ReadCloser, error)
+}
+
+// Media returns Meta's id of a file for a number, and uploads it where it is
+// not there yet: once per content and number.
+func (s *Syncer) Media(ctx context.Context, n Number, f File) (string, error) {
+	var id string
+	err := s.cfg.DB.Read(ctx, func(q *store.Snap) error {
+		var err error
+		id, _, err = store.Value[string](q, sqlMedia, n.ID, f.SHA256, store.Millis(q.Now().Add(-mediaLife)))
+		return err
+	})
+	if err != nil || id != "" {
+		return id, err
+	}
+	r, ok := s.cfg.Reader(n.WABA)
+	if !ok {
+		return "", fmt.Errorf("account %s is not configured", n.WABA)
+	}
+	if id, err = r.UploadMedia(ctx, n.ID, f.Name, f.MIME, f.Size, f.Open); err != nil {
+		return "", fmt.Errorf("upload %s: %w", f.Name, err)
+	}
+	return id, s.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(sqlPutMedia, n.ID, f.SHA256, id, store.Millis(tx.Now()))
+		return err
+	})
+}

@@ -1,0 +1,141 @@
+package daemon
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"janela/internal/sandbox"
+	"janela/internal/whatsapp/cloudapi"
+)
+
+// secrets are read when they are needed: files may change.
+type secrets struct {
+	token, appSecret, verify func() ([]byte, error)
+	tokens                   map[string]func() ([]byte, error) // by account, where it has its own
+}
+
+// The embedded sandbox's own; they protect nothing.
+const (
+	sandboxToken  = "sandbox-token"
+	sandboxSecret = "sandbox-app-secret"
+	sandboxVerify = "sandbox-verify-token"
+)
+
+func (d *Daemon) openSecrets() (secrets, error) {
+	w := d.cfg.WhatsApp
+	if d.cfg.Embedded() {
+		return secrets{token: secret(sandboxToken, ""), appSecret: secret(sandboxSecret, ""), verify: secret(sandboxVerify, "")}, nil
+	}
+	s := secrets{token: secret(w.Token, d.cfg.file(w.TokenFile)), appSecret: secret(w.AppSecret, d.cfg.file(w.AppSecretFile)),
+		verify: secret(w.VerifyToken, d.cfg.file(w.VerifyTokenFile)), tokens: map[string]func() ([]byte, error){}}
+	for _, a := range w.Accounts {
+		if a.TokenFile != "" {
+			s.tokens[a.ID] = secret("", d.cfg.file(a.TokenFile))
+		}
+	}
+	for name, read := range map[string]func() ([]byte, error){"app secret": s.appSecret, "verify token": s.verify} {
+		if _, err := read(); err != nil {
+			return s, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return s, nil
+}
+
+// appSecrets returns the secrets that may have signed a callback; none when
+// they cannot be read, so that nothing unsigned gets in.
+func (s *secrets) appSecrets(log *slog.Logger) func() [][]byte {
+	return func() [][]byte {
+		b, err := s.appSecret()
+		if err != nil {
+			log.Error("the app secret cannot be read; callbacks are refused", "error", err)
+			return nil
+		}
+		return lines(b)
+	}
+}
+
+func (s *secrets) verifyToken(log *slog.Logger) func() string {
+	return func() string {
+		b, err := s.verify()
+		if err != nil {
+			log.Error("the verify token cannot be read; the handshake is refused", "error", err)
+			return ""
+		}
+		return string(b)
+	}
+}
+
+// clients speak to Meta, one per account.
+type clients struct{ byAccount map[string]*cloudapi.Client }
+
+func newClients(d *Daemon) *clients {
+	c := &clients{byAccount: map[string]*cloudapi.Client{}}
+	var transport http.RoundTripper
+	if d.opt.Dial != nil {
+		transport = &http.Transport{DialContext: d.opt.Dial, MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second}
+	}
+	base := d.cfg.WhatsApp.GraphURL
+	if d.sandbox != nil {
+		base = "http://" + d.sandboxAddr()
+	}
+	for _, a := range d.cfg.WhatsApp.Accounts {
+		read := d.secrets.token
+		if own, ok := d.secrets.tokens[a.ID]; ok {
+			read = own
+		}
+		c.byAccount[a.ID] = cloudapi.New(cloudapi.Config{BaseURL: base, Version: d.cfg.WhatsApp.GraphVersion, Transport: transport,
+			SendTimeout: d.cfg.WhatsApp.SendTimeout, MaxIdlePerHost: 3 * d.cfg.WhatsApp.Senders,
+			Token: func() (string, error) {
+				b, err := read()
+				return string(b), err
+			}})
+	}
+	return c
+}
+
+func (c *clients) sender(waba string) (cloudapi.Sender, bool) {
+	s, ok := c.byAccount[waba]
+	return s, ok
+}
+
+func (c *clients) reader(waba string) (cloudapi.Reader, bool) {
+	r, ok := c.byAccount[waba]
+	return r, ok
+}
+
+// openSandbox makes the embedded stand-in for Meta with the accounts and
+// numbers of the configuration.
+func (d *Daemon) openSandbox() error {
+	s := d.cfg.Sandbox
+	cfg := sandbox.Config{Token: sandboxToken, AppSecret: sandboxSecret, VerifyToken: sandboxVerify, Seed: s.Seed, Profile: sandbox.Default(),
+		Journal: d.cfg.file(s.Journal), PairRate: true, Logger: d.log.With("part", "sandbox")}
+	if s.Quiet {
+		cfg.Profile = sandbox.Quiet()
+	}
+	cfg.Profile.AnswerLatency = sandbox.Span{Min: s.Latency, Max: s.Latency}
+	for i, a := range d.cfg.WhatsApp.Accounts {
+		w := sandbox.WABA{ID: a.ID, Name: "Sandbox"}
+		for j, n := range a.Numbers {
+			w.Numbers = append(w.Numbers, sandbox.Number{ID: n.ID, Display: fmt.Sprintf("+1 202-555-01%02d", (10*i+j)%100), VerifiedName: n.Name})
+		}
+		cfg.WABAs = append(cfg.WABAs, w)
+		cfg.Templates = append(cfg.Templates, sandbox.DefaultTemplates(a.ID)...)
+	}
+	if d.opt.Dial != nil {
+		cfg.Transport = &http.Transport{DialContext: d.opt.Dial, IdleConnTimeout: 30 * time.Second}
+	}
+	if cfg.Journal != "" {
+		if err := os.MkdirAll(dirOf(cfg.Journal), 0o700); err != nil {
+			return err
+		}
+	}
+	var err error
+	if d.sandbox, err = sandbox.New(cfg); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	d.onStop("sandbox", d.sandbox.Close)
+	return d.listenSandbox()
+}

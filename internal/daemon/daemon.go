@@ -1,0 +1,264 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"janela/campaigns"
+	"janela/internal/account"
+	"janela/internal/conversations"
+	"janela/internal/dispatch"
+	"janela/internal/httpapi"
+	"janela/internal/intake"
+	"janela/internal/outbox"
+	"janela/internal/sandbox"
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+	"janela/scheduler"
+)
+
+// Options says how to build a daemon. Only Config is required.
+type Options struct {
+	Config Config
+	Log    *slog.Logger
+	Wall   func() time.Time // the clock of decisions; nil for time.Now
+	// Listen and Dial replace the network, for scripts in fake time.
+	Listen  func(network, address string) (net.Listener, error)
+	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	Version string
+}
+
+// Daemon is the whole program, built. Run starts it.
+type Daemon struct {
+	cfg           Config
+	opt           Options
+	log           *slog.Logger
+	db            *store.DB
+	sandbox       *sandbox.Sandbox // nil with a real account
+	secrets       secrets
+	clients       *clients
+	account       *account.Syncer
+	campaigns     *campaigns.Campaigns
+	scheduler     *scheduler.Loop
+	dispatch      *dispatch.Dispatcher
+	intake        *intake.Intake
+	api           *httpapi.Server
+	metrics       *metrics
+	progress      *Progress // nil: none is shown
+	ready         atomic.Bool
+	addr          string // of the public listener, once Run has opened it
+	sandboxServer *server
+	stops         []stop
+}
+
+// stop is a named cleanup; they run last in, first out.
+type stop struct {
+	name string
+	fn   func() error
+}
+
+// defaultPerSecond is Meta's throughput of a number (Cloud API, Throughput),
+// less a little for the clocks.
+const defaultPerSecond = 80
+
+// New builds everything and starts nothing but the database's writer. Close
+// must be called, also after Run.
+func New(ctx context.Context, opt Options) (*Daemon, error) {
+	opt.fill()
+	d := &Daemon{cfg: opt.Config, opt: opt, log: opt.Log}
+	if err := d.build(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func (o *Options) fill() {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Listen == nil {
+		o.Listen = net.Listen
+	}
+}
+
+func (d *Daemon) onStop(name string, fn func() error) { d.stops = append(d.stops, stop{name, fn}) }
+
+// build is one straight line on purpose: it reads as the order of the house.
+func (d *Daemon) build(ctx context.Context) error {
+	var err error
+	if d.db, err = store.Open(ctx, store.Config{Path: d.cfg.file(d.cfg.Store.Path), Wall: d.opt.Wall}); err != nil {
+		return err
+	}
+	d.onStop("database", d.db.Close)
+	if d.secrets, err = d.openSecrets(); err != nil {
+		return err
+	}
+	if d.cfg.Embedded() {
+		if err := d.openSandbox(); err != nil {
+			return err
+		}
+	}
+	d.clients = newClients(d)
+	if err := d.declare(ctx); err != nil {
+		return err
+	}
+	d.account = account.NewSyncer(account.Config{DB: d.db, Accounts: d.accountIDs(), Reader: d.clients.reader, Every: d.cfg.WhatsApp.SyncEvery, Log: d.log})
+	d.campaigns = campaigns.New(d.campaignsConfig())
+	d.scheduler = scheduler.NewLoop(d.db, d.campaigns.Fire, d.log)
+	d.metrics = newMetrics(d)
+	d.dispatch = dispatch.New(dispatch.Config{DB: d.db, Sender: d.clients.sender, PerSecond: d.perSecond, Outcomes: d.outcomes, Sent: d.metrics.sent,
+		Log: d.log, Senders: d.cfg.WhatsApp.Senders, Drain: d.cfg.WhatsApp.Drain})
+	d.intake = intake.New(intake.Config{DB: d.db, Secrets: d.secrets.appSecrets(d.log), VerifyToken: d.secrets.verifyToken(d.log),
+		Outcomes: d.outcomes, Resync: d.account.Kick, Log: d.log})
+	d.api = httpapi.New(httpapi.Config{DB: d.db, Campaigns: d.campaigns, Account: d.account, Outcomes: d.outcomes, Log: d.log,
+		TestNumbers: d.testNumbers(), Zone: d.cfg.Campaigns.Timezone, Region: d.cfg.Campaigns.Region, Version: d.opt.Version})
+	return nil
+}
+
+// outcomes follows up what became of messages: the conversation ledger first,
+// then those who produced them.
+func (d *Daemon) outcomes(tx *store.Tx, out []outbox.Outcome) error {
+	var touches []conversations.Touch
+	for _, o := range out {
+		if !o.Since.IsZero() && o.Contact > 0 {
+			touches = append(touches, conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since})
+		}
+	}
+	if len(touches) > 0 {
+		if _, err := conversations.Recompute(tx, touches...); err != nil {
+			return err
+		}
+	}
+	return d.campaigns.Outcomes(tx, out)
+}
+
+func (d *Daemon) campaignsConfig() campaigns.Config {
+	c := d.cfg.Campaigns
+	dir := filepath.Dir(d.cfg.file(d.cfg.Store.Path))
+	return campaigns.Config{DB: d.db, Folder: d.cfg.file(c.Folder), Status: d.cfg.file(c.Status), Spool: filepath.Join(dir, "spool"),
+		Zone: c.Timezone, Region: c.Region, Poll: c.Poll, Stable: c.Stable, Approval: d.cfg.Approval(), FourEyes: c.FourEyes,
+		TestNumbers: d.testNumbers(), PerSecond: d.perSecond, Media: d.account.Media, Log: d.log}
+}
+
+func (d *Daemon) testNumbers() []whatsapp.Phone {
+	var out []whatsapp.Phone
+	for _, n := range d.cfg.Campaigns.TestNumbers {
+		if p, err := whatsapp.ParsePhone(n, d.cfg.Campaigns.Region); err == nil { // checked with the configuration
+			out = append(out, p.Phone)
+		}
+	}
+	return out
+}
+
+// declare writes the configured numbers into the database.
+func (d *Daemon) declare(ctx context.Context) error {
+	var all []account.Number
+	for _, a := range d.cfg.WhatsApp.Accounts {
+		for _, n := range a.Numbers {
+			all = append(all, account.Number{ID: n.ID, Name: n.Name, WABA: a.ID, Unit: n.Unit})
+		}
+	}
+	return d.db.Write(ctx, func(tx *store.Tx) error { return account.Declare(tx, all) })
+}
+
+func (d *Daemon) accountIDs() []string {
+	var out []string
+	for _, a := range d.cfg.WhatsApp.Accounts {
+		out = append(out, a.ID)
+	}
+	return out
+}
+
+// perSecond is what a number may send in a second.
+func (d *Daemon) perSecond(number string) float64 {
+	for _, a := range d.cfg.WhatsApp.Accounts {
+		for _, n := range a.Numbers {
+			if n.ID == number && n.PerSecond > 0 {
+				return n.PerSecond
+			}
+		}
+	}
+	return defaultPerSecond
+}
+
+// Run starts everything and returns after ctx ended and all has stopped, or
+// with the error that kept it from starting.
+func (d *Daemon) Run(ctx context.Context) error {
+	servers, err := d.listen()
+	if err != nil {
+		return err
+	}
+	if d.sandbox != nil {
+		if err := d.importSandboxConsents(ctx); err != nil {
+			return err
+		}
+	}
+	// The doors close after the producers: what is in flight still gets its
+	// answers and callbacks.
+	var doors, rooms sync.WaitGroup
+	doorsCtx, closeDoors := context.WithCancel(context.WithoutCancel(ctx))
+	defer closeDoors()
+	for _, s := range servers {
+		doors.Go(func() { s.serve(doorsCtx, d.log) })
+	}
+	d.loop(doorsCtx, &doors, "callbacks", d.intake.Run)
+	if d.sandbox != nil {
+		d.loop(doorsCtx, &doors, "sandbox", d.sandbox.Run)
+	}
+	d.loop(ctx, &rooms, "sender", d.dispatch.Run)
+	d.loop(ctx, &rooms, "deadlines", d.dispatch.Sweep)
+	d.loop(ctx, &rooms, "templates", d.account.Run)
+	d.loop(ctx, &rooms, "scheduler", d.scheduler.Run)
+	d.loop(ctx, &rooms, "campaigns", d.campaigns.Run)
+	if d.progress != nil {
+		d.loop(doorsCtx, &doors, "progress", d.showProgress)
+	}
+	d.ready.Store(true)
+	d.log.Info("janela is running", "http", d.addr, "campaigns", d.cfg.file(d.cfg.Campaigns.Folder), "database", d.cfg.file(d.cfg.Store.Path))
+	<-ctx.Done()
+	d.ready.Store(false)
+	d.log.Info("stopping: nothing new is sent, waiting for what is in flight")
+	rooms.Wait()
+	closeDoors()
+	doors.Wait()
+	return nil
+}
+
+// loop runs one room's loop; an error of it is a fault of the program, told
+// loudly.
+func (d *Daemon) loop(ctx context.Context, wg *sync.WaitGroup, name string, run func(context.Context) error) {
+	wg.Go(func() {
+		if err := run(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("a loop has ended", "loop", name, "error", err)
+		}
+	})
+}
+
+// Close ends what New and Run opened, last in, first out.
+func (d *Daemon) Close() error {
+	var errs []error
+	for i := len(d.stops) - 1; i >= 0; i-- {
+		if err := d.stops[i].fn(); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", d.stops[i].name, err))
+		}
+	}
+	d.stops = nil
+	return errors.Join(errs...)
+}
+
+// DB is the open database, for commands that read it in the same process.
+func (d *Daemon) DB() *store.DB { return d.db }
+
+// Sandbox is the embedded stand-in for Meta, nil with a real account.
+func (d *Daemon) Sandbox() *sandbox.Sandbox { return d.sandbox }
+
+// API is the handler of the command line's socket.
+func (d *Daemon) API() http.Handler { return d.api }

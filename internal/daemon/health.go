@@ -1,0 +1,42 @@
+package daemon
+
+import (
+	"context"
+
+	"janela/internal/account"
+	"janela/internal/outbox"
+	"janela/internal/store"
+)
+
+// Health is what /readyz answers.
+type Health struct {
+	Ready    bool     `json:"ready"`
+	Problems []string `json:"problems,omitempty"`
+	Alerts   []string `json:"alerts,omitempty"` // somebody should look; work goes on
+}
+
+// health asks the database and the holds that stop a whole account.
+func (d *Daemon) health(ctx context.Context) Health {
+	h := Health{Ready: d.ready.Load()}
+	if !h.Ready {
+		h.Problems = append(h.Problems, "starting or stopping")
+	}
+	err := d.db.Read(ctx, func(q *store.Snap) error {
+		holds, err := outbox.Holds(q)
+		for _, hold := range holds {
+			if hold.Scope == outbox.ScopeAccount && hold.Reason == account.ReasonBadToken {
+				h.Ready = false
+				h.Problems = append(h.Problems, "account "+hold.Target+": "+hold.Detail)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		h.Ready = false
+		h.Problems = append(h.Problems, "the database does not answer: "+err.Error())
+	}
+	for _, a := range d.campaigns.Alerts() {
+		h.Alerts = append(h.Alerts, a.Text)
+	}
+	return h
+}

@@ -1,0 +1,109 @@
+package daemon
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"janela/internal/conversations"
+	"janela/internal/outbox"
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+)
+
+// metrics are what /metrics shows. Labels are closed sets: states, reasons,
+// lanes, numbers of the configuration; never a person.
+type metrics struct {
+	d        *Daemon
+	registry *prometheus.Registry
+	sends    *prometheus.CounterVec
+	latency  *prometheus.HistogramVec
+}
+
+var (
+	descMessages      = prometheus.NewDesc("janela_messages", "Messages by state and reason.", []string{"state", "reason"}, nil)
+	descHolds         = prometheus.NewDesc("janela_holds", "Holds that stand, by scope and reason.", []string{"scope", "reason"}, nil)
+	descConversations = prometheus.NewDesc("janela_conversations_open", "24 h conversations that are open now.", nil, nil)
+	descCallbacks     = prometheus.NewDesc("janela_callbacks_total", "Callbacks of Meta by what became of them.", []string{"result"}, nil)
+	descCommits       = prometheus.NewDesc("janela_store_commits_total", "Transactions committed.", nil, nil)
+	descAlerts        = prometheus.NewDesc("janela_alerts", "Things a person should look at.", nil, nil)
+)
+
+func newMetrics(d *Daemon) *metrics {
+	m := &metrics{d: d, registry: prometheus.NewRegistry(),
+		sends: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "janela_sends_total", Help: "Requests to Meta by what became of their message."},
+			[]string{"lane", "number", "result", "reason"}),
+		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "janela_send_seconds", Help: "How long Meta took to answer a send.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"lane"}),
+	}
+	m.registry.MustRegister(m, m.sends, m.latency, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// sent counts one request.
+func (m *metrics) sent(lane whatsapp.Lane, number string, to outbox.State, reason string, took time.Duration) {
+	m.sends.WithLabelValues(lane.String(), number, string(to), reason).Inc()
+	if took > 0 {
+		m.latency.WithLabelValues(lane.String()).Observe(took.Seconds())
+	}
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descMessages, descHolds, descConversations, descCallbacks, descCommits, descAlerts} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector: it reads the tallies, never the
+// messages.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = m.d.db.Read(ctx, func(q *store.Snap) error {
+		tallies, err := outbox.Tallies(q)
+		if err != nil {
+			return err
+		}
+		for _, t := range tallies {
+			gauge(descMessages, float64(t.N), string(t.State), t.Reason)
+		}
+		holds, err := outbox.Holds(q)
+		if err != nil {
+			return err
+		}
+		type key struct{ scope, reason string }
+		byKey := map[key]int{}
+		for _, h := range holds {
+			byKey[key{string(h.Scope), h.Reason}]++
+		}
+		for k, n := range byKey {
+			gauge(descHolds, float64(n), k.scope, k.reason)
+		}
+		open, _, err := conversations.Count(q, conversations.Filter{Open: true})
+		gauge(descConversations, float64(open))
+		return err
+	})
+	counter := func(d *prometheus.Desc, v int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	s := &m.d.intake.Stats
+	counter(descCallbacks, s.Stored.Load(), "stored")
+	counter(descCallbacks, s.Again.Load(), "again")
+	counter(descCallbacks, s.Forged.Load(), "forged")
+	counter(descCallbacks, s.Applied.Load(), "applied")
+	counter(descCallbacks, s.Failed.Load(), "failed")
+	counter(descCommits, m.d.db.Commits())
+	gauge(descAlerts, float64(len(m.d.campaigns.Alerts())))
+}

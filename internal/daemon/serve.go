@@ -1,0 +1,134 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"janela/internal/httpapi"
+)
+
+func dirOf(path string) string { return filepath.Dir(path) }
+
+// server is a listener with its handler.
+type server struct {
+	name string
+	lis  net.Listener
+	http *http.Server
+}
+
+// serve answers until ctx ends, then lets requests under way finish.
+func (s *server) serve(ctx context.Context, log *slog.Logger) {
+	stop := context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := s.http.Shutdown(grace); err != nil {
+			_ = s.http.Close()
+		}
+	})
+	defer stop()
+	if err := s.http.Serve(s.lis); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		log.Error("a listener has ended", "listener", s.name, "error", err)
+	}
+}
+
+func newServer(name string, lis net.Listener, h http.Handler) *server {
+	return &server{name, lis, &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second,
+		WriteTimeout: 10 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ConnContext: httpapi.WithConn}}
+}
+
+// listenSandbox opens the sandbox's address: the Graph API that clients call.
+func (d *Daemon) listenSandbox() error {
+	lis, err := d.opt.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("listen for the sandbox: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/sandbox/", http.StripPrefix("/sandbox", d.sandbox.Manage()))
+	mux.Handle("/", d.sandbox)
+	d.sandboxServer = newServer("sandbox", lis, mux)
+	d.onStop("sandbox listener", d.sandboxServer.http.Close)
+	return nil
+}
+
+func (d *Daemon) sandboxAddr() string { return d.sandboxServer.lis.Addr().String() }
+
+// listen opens every address, before anything is started: what cannot be opened
+// keeps the daemon from starting.
+func (d *Daemon) listen() ([]*server, error) {
+	lis, err := d.opt.Listen("tcp", d.cfg.HTTP.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w; is another program there? change http.listen", d.cfg.HTTP.Listen, err)
+	}
+	d.addr = lis.Addr().String()
+	public := newServer("http", lis, d.public())
+	d.onStop("http listener", public.http.Close)
+	out := []*server{public}
+	socket, err := d.listenSocket()
+	if err != nil {
+		return nil, err
+	}
+	if socket != nil {
+		out = append(out, socket)
+	}
+	if d.sandbox != nil {
+		if err := d.sandbox.SetWebhook("http://" + d.addr + d.cfg.HTTP.WebhookPath); err != nil {
+			return nil, err
+		}
+		out = append(out, d.sandboxServer)
+	}
+	return out, nil
+}
+
+// SocketPath is where the command line finds a running daemon: a socket beside
+// the database that only its owner may open.
+func (c *Config) SocketPath() string { return c.file(c.Store.Path) + ".sock" }
+
+// listenSocket opens the command line's socket; none when the network is
+// replaced.
+func (d *Daemon) listenSocket() (*server, error) {
+	if d.opt.Dial != nil {
+		return nil, nil
+	}
+	path := d.cfg.SocketPath()
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) { // we hold the database's lock: the old one is dead
+		return nil, fmt.Errorf("remove the old socket: %w", err)
+	}
+	lis, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("open the command line's socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, lis.Close())
+	}
+	s := newServer("socket", lis, d.api)
+	d.onStop("socket", s.http.Close)
+	return s, nil
+}
+
+// public is what the outside may reach: Meta's callbacks, health and metrics.
+func (d *Daemon) public() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(d.cfg.HTTP.WebhookPath, d.intake)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", d.readyz)
+	mux.Handle("GET /metrics", d.metrics.handler())
+	return mux
+}
+
+// readyz says whether the daemon takes work, and what stands in its way.
+func (d *Daemon) readyz(w http.ResponseWriter, r *http.Request) {
+	report := d.health(r.Context())
+	w.Header().Set("Content-Type", "application/json")
+	if !report.Ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(report)
+}

@@ -1,0 +1,223 @@
+package intake
+
+import (
+	"strconv"
+	"time"
+
+	"janela/internal/contacts"
+	"janela/internal/conversations"
+	"janela/internal/gate"
+	"janela/internal/outbox"
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+	"janela/internal/whatsapp/webhook"
+	"janela/optin"
+)
+
+// identities lists what a callback calls a person, the surest first.
+func identities(wa whatsapp.WaID, user, parent whatsapp.BSUID) []whatsapp.Identity {
+	var out []whatsapp.Identity
+	if wa != "" {
+		out = append(out, wa.Identity())
+	}
+	if user != "" {
+		out = append(out, user.Identity())
+	}
+	if parent != "" {
+		out = append(out, whatsapp.Identity{Kind: whatsapp.KindParentBSUID, Value: string(parent)})
+	}
+	return out
+}
+
+// learn finds or makes the contact of a person and keeps the identities that
+// came together. A wa_id that is a number we know, digit for digit, is that
+// number: nothing new is written for it.
+func learn(tx *store.Tx, ids ...whatsapp.Identity) (contacts.Contact, error) {
+	if ids[0].Kind == whatsapp.KindWaID {
+		phone := whatsapp.Identity{Kind: whatsapp.KindPhone, Value: "+" + ids[0].Value}
+		c, ok, err := contacts.Find(tx, phone)
+		if err != nil {
+			return c, err
+		}
+		if ok {
+			ids[0] = phone
+		}
+	}
+	if len(ids) == 1 {
+		c, _, err := contacts.Ensure(tx, ids[0])
+		return c, err
+	}
+	c, err := contacts.Learn(tx, ids...)
+	if err != nil {
+		return c, err
+	}
+	// A new spelling may be one that somebody revoked before.
+	_, err = optin.Inherit(tx, c.ID)
+	return c, err
+}
+
+// status applies one status: of a message of ours, or of a foreign one.
+func (in *Intake) status(tx *store.Tx, s webhook.Status) error {
+	at := conversations.SaneTime(s.At, tx.Now())
+	o := outbox.Observation{Wamid: s.Wamid, Status: s.Status, At: at}
+	if id, ok := whatsapp.ParseCallbackID(s.Callback); ok && id.DB == in.cfg.DB.Name() {
+		o.Message, o.Attempt = id.Message, id.Attempt
+	}
+	var code whatsapp.Code
+	if len(s.Errors) > 0 {
+		code = whatsapp.LookupCode(s.Errors[0].Code, 0)
+		o.Code, o.Reason = code.Code, string(code.Class)
+	}
+	before, ours, err := find(tx, o)
+	if err != nil {
+		return err
+	}
+	if !ours {
+		return in.foreign(tx, s, at)
+	}
+	if err := pair(tx, before, s); err != nil {
+		return err
+	}
+	stream, _, err := outbox.StreamByID(tx, before.Stream)
+	if err != nil {
+		return err
+	}
+	if o.InWindow, err = conversations.InWindowAt(tx, stream.Number, before.Contact, at); err != nil {
+		return err
+	}
+	out, _, err := outbox.Observe(tx, o)
+	if err != nil {
+		return err
+	}
+	if err := in.price(tx, s, before.ID); err != nil {
+		return err
+	}
+	if err := in.tell(tx, out); err != nil {
+		return err
+	}
+	if s.Status == webhook.StatusFailed && len(out) > 0 && code.Class != "" {
+		return in.react(tx, before, stream, code)
+	}
+	return nil
+}
+
+func find(tx *store.Tx, o outbox.Observation) (outbox.Message, bool, error) {
+	if o.Message > 0 {
+		return outbox.ByID(tx, o.Message)
+	}
+	return outbox.ByWamid(tx, o.Wamid)
+}
+
+// react does at its scope what an error does that came by status.
+func (in *Intake) react(tx *store.Tx, m outbox.Message, s outbox.Stream, code whatsapp.Code) error {
+	r, err := gate.React(tx, gate.Failure{Message: m, Stream: s, Code: code, ByStatus: true})
+	if err != nil {
+		return err
+	}
+	if r.Placed {
+		in.cfg.Log.Warn("a failed status stops messages", "scope", r.Hold.Scope, "target", r.Hold.Target, "reason", r.Hold.Reason,
+			"code", code.Code, "meaning", code.Meaning, "do", code.Do)
+	}
+	return in.tell(tx, r.Outcomes)
+}
+
+// pair keeps what the status calls the person we sent to, where it is new.
+func pair(tx *store.Tx, m outbox.Message, s webhook.Status) error {
+	ids := []whatsapp.Identity{m.To()}
+	for _, id := range identities(s.RecipientID, s.RecipientUserID, s.ParentUserID) {
+		if id.Value == m.Address || id.Kind == whatsapp.KindWaID && "+"+id.Value == m.Address {
+			continue
+		}
+		ids = append(ids, id)
+	}
+	if len(ids) == 1 || m.Contact == 0 {
+		return nil
+	}
+	_, err := contacts.Learn(tx, ids...)
+	return err
+}
+
+// foreign keeps a status of a message that somebody else sent from our number:
+// it counts in conversations and budgets, never in campaigns.
+func (in *Intake) foreign(tx *store.Tx, s webhook.Status, at time.Time) error {
+	ids := identities(s.RecipientID, s.RecipientUserID, s.ParentUserID)
+	if s.Wamid == "" || s.NumberID == "" || len(ids) == 0 {
+		return nil
+	}
+	c, err := learn(tx, ids...)
+	if err != nil {
+		return err
+	}
+	f := outbox.Foreign{Wamid: s.Wamid, Number: s.NumberID, Contact: c.ID, Status: s.Status, At: at}
+	if s.Pricing != nil {
+		f.Category, _ = whatsapp.FoldPricing(s.Pricing.Category)
+	}
+	if f.InWindow, err = conversations.InWindowAt(tx, s.NumberID, c.ID, at); err != nil {
+		return err
+	}
+	since, err := outbox.ObserveForeign(tx, f)
+	if err != nil {
+		return err
+	}
+	if err := in.price(tx, s, 0); err != nil || since.IsZero() {
+		return err
+	}
+	_, err = conversations.Recompute(tx, conversations.Touch{Number: s.NumberID, Contact: c.ID, Since: since})
+	return err
+}
+
+// price keeps verbatim what Meta says of the message's price and conversation.
+func (in *Intake) price(tx *store.Tx, s webhook.Status, message int64) error {
+	if s.Pricing == nil && s.Conversation == nil || s.Wamid == "" {
+		return nil
+	}
+	p := conversations.Pricing{Wamid: s.Wamid, Message: message, At: conversations.SaneTime(s.At, tx.Now())}
+	if s.Pricing != nil {
+		p.Model, p.Type, p.Category = s.Pricing.Model, s.Pricing.Type, s.Pricing.Category
+		if s.Pricing.Billable != nil {
+			p.Billable = strconv.FormatBool(*s.Pricing.Billable)
+		}
+	}
+	if s.Conversation != nil {
+		p.ConversationID, p.ConversationOrigin, p.ConversationEnds = s.Conversation.ID, s.Conversation.Origin, s.Conversation.ExpiresAt
+	}
+	return conversations.RecordPricing(tx, p)
+}
+
+// inbound keeps what a person wrote: identities, conversation, service window.
+func (in *Intake) inbound(tx *store.Tx, m webhook.Inbound) error {
+	ids := identities(m.From, m.UserID, m.ParentUserID)
+	if len(ids) == 0 || m.Wamid == "" || m.NumberID == "" {
+		return nil
+	}
+	c, err := learn(tx, ids...)
+	if err != nil {
+		return err
+	}
+	if m.System != nil {
+		return in.changedIdentity(tx, m, ids[0])
+	}
+	_, _, err = conversations.RecordInbound(tx, conversations.Inbound{Number: m.NumberID, Contact: c.ID, Wamid: m.Wamid,
+		At: conversations.SaneTime(m.At, tx.Now()), Type: m.Type, Counts: m.OpensWindow(), Referral: m.Referral != nil, AnswersWamid: m.ReplyTo})
+	return err
+}
+
+// changedIdentity takes in a change of number or user id. The new number is
+// learnt as the same person, so that every revocation goes with it; a grant
+// does not, because a grant counts only where it was given.
+func (in *Intake) changedIdentity(tx *store.Tx, m webhook.Inbound, old whatsapp.Identity) error {
+	ids := append([]whatsapp.Identity{old}, identities(m.System.NewWaID, m.System.UserID, m.System.ParentUserID)...)
+	if len(ids) == 1 {
+		return nil
+	}
+	_, err := contacts.Learn(tx, ids...)
+	return err
+}
+
+// tell hands outcomes on, in the same transaction.
+func (in *Intake) tell(tx *store.Tx, out []outbox.Outcome) error {
+	if len(out) == 0 || in.cfg.Outcomes == nil {
+		return nil
+	}
+	return in.cfg.Outcomes(tx, out)
+}

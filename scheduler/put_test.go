@@ -2,12 +2,19 @@ package scheduler_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"janela/internal/store"
 	"janela/scheduler"
+)
+
+// What only another version, or other zone rules, would have written.
+var (
+	sqlSpoil = store.SQL(`UPDATE schedules SET spec = '{"cron":"0 9 * * *","zone":"Moon/Base","missed":"skip","max_lateness":"1h"}' WHERE key = ?1`)
+	sqlForge = store.SQL(`UPDATE slots SET state = ?2, due_at = ?3 WHERE schedule_key = ?1`)
 )
 
 func TestSingleDate(t *testing.T) {
@@ -145,4 +152,69 @@ func TestPutRefuses(t *testing.T) {
 	if rows := h.rows("a"); len(rows) > 0 {
 		t.Errorf("%d slots were left behind", len(rows))
 	}
+}
+
+// What the old spec owes is written down before it is gone, also beyond the one
+// slot that was planned; the new policy judges it.
+func TestChangedSpecKeepsWhatWasOwed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, "2026-11-23T08:30:00")
+		defer h.close()
+		h.put("a", scheduler.Spec{Cron: "0 * * * *", Missed: scheduler.Skip})
+		time.Sleep(3 * time.Hour)
+		h.put("a", scheduler.Spec{Cron: "30 */2 * * *", Missed: scheduler.RunAll, MaxLateness: 2 * time.Hour})
+		h.start()
+		diff(t, "slots", h.slots("a"), []string{"2026-11-23T09:00 missed", "2026-11-23T10:00 fired", "2026-11-23T11:00 fired", "2026-11-23T12:30 due"})
+	})
+}
+
+func TestUnreadableOldSpecIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, "2026-11-23T08:30:00")
+		defer h.close()
+		h.put("a", scheduler.Spec{Cron: "0 9 * * *", Missed: scheduler.RunOnce})
+		h.write(func(tx *store.Tx) error { return tx.One(sqlSpoil, "a") })
+		h.start()
+		h.sleep(2 * time.Hour) // the loop lives on
+		h.put("a", scheduler.Spec{Cron: "0 9,10,11 * * *", Missed: scheduler.RunAll, MaxLateness: 12 * time.Hour})
+		h.sleep(2 * time.Minute)
+		diff(t, "slots", h.slots("a"), []string{"2026-11-23T09:00 fired", "2026-11-23T11:00 due"})
+	})
+}
+
+// When a zone's clock is set by new rules, the next civil minute may be one that
+// has fired already, or may be due at another instant.
+func TestNewRulesForAZone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, "2026-11-23T08:30:00")
+		defer h.close()
+		h.put("fired", scheduler.Spec{Cron: "0 9 * * *", Missed: scheduler.RunOnce})
+		h.put("later", scheduler.Spec{Cron: "0 9 * * *", Missed: scheduler.RunOnce})
+		h.write(func(tx *store.Tx) error {
+			if err := tx.One(sqlForge, "fired", "fired", instant(t, "2026-11-23T08:00:00", zone).UnixMilli()); err != nil {
+				return err
+			}
+			return tx.One(sqlForge, "later", "due", instant(t, "2026-11-23T10:00:00", zone).UnixMilli())
+		})
+		h.start()
+		diff(t, "fired already", h.next("fired"), "2026-11-24T09:00 2026-11-24T12:00:00Z")
+		diff(t, "due at another instant", h.next("later"), "2026-11-23T09:00 2026-11-23T12:00:00Z")
+	})
+}
+
+func TestSuspensionIsNoReasonToFireLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, "2026-11-23T08:59:00")
+		defer h.close()
+		h.start()
+		h.breaks(func(scheduler.Firing) error { return errors.New("no") })
+		h.put("a", scheduler.Spec{Cron: "0 9 * * *", Missed: scheduler.Skip})
+		h.sleep(2 * time.Minute)
+		h.write(func(tx *store.Tx) error { return scheduler.Suspend(tx, "a") })
+		h.breaks(nil)
+		h.sleep(10 * time.Minute)
+		h.write(func(tx *store.Tx) error { return scheduler.Resume(tx, "a") })
+		h.sleep(2 * time.Minute)
+		diff(t, "slots", h.slots("a"), []string{"2026-11-23T09:00 missed", "2026-11-24T09:00 due"})
+	})
 }

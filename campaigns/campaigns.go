@@ -28,7 +28,10 @@ type Config struct {
 	PerSecond   func(number string) float64 // what a number may send, for plans
 	// Media returns Meta's id of a header file for a number, uploading it once.
 	Media func(ctx context.Context, n account.Number, f account.File) (string, error)
-	Log   *slog.Logger
+	// OnOutcomes hears what Campaigns itself did to messages, in its
+	// transaction; it must lead to Outcomes. nil: Outcomes alone.
+	OnOutcomes func(tx *store.Tx, out []outbox.Outcome) error
+	Log        *slog.Logger
 }
 
 // Campaigns is the room's main type. Make one with New and run it once.
@@ -63,7 +66,7 @@ const (
 // ends.
 func (c *Campaigns) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	for _, loop := range []func(context.Context){c.watchFolder, c.expandRuns, c.keepStatus, c.recheckTemplates} {
+	for _, loop := range []func(context.Context){c.finishCancels, c.watchFolder, c.expandRuns, c.keepStatus, c.recheckTemplates} {
 		wg.Go(func() { loop(ctx) })
 	}
 	wg.Wait()
@@ -98,9 +101,25 @@ func (c *Campaigns) clear(about string) {
 	delete(c.alert, about)
 }
 
+// tell hands on what Campaigns itself did to messages.
+func (c *Campaigns) tell(tx *store.Tx, out []outbox.Outcome) error {
+	switch {
+	case len(out) == 0:
+		return nil
+	case c.cfg.OnOutcomes != nil:
+		return c.cfg.OnOutcomes(tx, out)
+	default:
+		return c.Outcomes(tx, out)
+	}
+}
+
 // Outcomes hears what became of messages: a run whose last message is settled
-// is finished. It runs in the transaction of the change.
+// is finished, and what comes back into the queue of a cancelled campaign is
+// cancelled too. It runs in the transaction of the change.
 func (c *Campaigns) Outcomes(tx *store.Tx, out []outbox.Outcome) error {
+	if err := c.cancelReturned(tx, out); err != nil {
+		return err
+	}
 	seen := map[int64]bool{}
 	for _, o := range out {
 		if o.Run == 0 || seen[o.Run] || o.To == outbox.Sending || o.To == outbox.Queued {

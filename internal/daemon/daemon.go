@@ -145,7 +145,7 @@ func (d *Daemon) campaignsConfig() campaigns.Config {
 	dir := filepath.Dir(d.cfg.file(d.cfg.Store.Path))
 	return campaigns.Config{DB: d.db, Folder: d.cfg.file(c.Folder), Status: d.cfg.file(c.Status), Spool: filepath.Join(dir, "spool"),
 		Zone: c.Timezone, Region: c.Region, Poll: c.Poll, Stable: c.Stable, Approval: d.cfg.Approval(), FourEyes: c.FourEyes,
-		TestNumbers: d.testNumbers(), PerSecond: d.perSecond, Media: d.account.Media, Log: d.log}
+		TestNumbers: d.testNumbers(), PerSecond: d.perSecond, Media: d.account.Media, OnOutcomes: d.outcomes, Log: d.log}
 }
 
 func (d *Daemon) testNumbers() []whatsapp.Phone {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"janela/internal/account"
@@ -51,10 +52,27 @@ func (c *Campaigns) expand(ctx context.Context, run RunRecord) error {
 	err := x.all(ctx)
 	var stop *unusable
 	if errors.As(err, &stop) {
-		return c.fail(ctx, run, stop.state, stop.note)
+		err = c.fail(ctx, run, stop.state, stop.note)
+	}
+	if errors.Is(err, store.ErrLost) { // the campaign was cancelled meanwhile
+		var now RunRecord
+		readErr := c.cfg.DB.Read(ctx, func(q *store.Snap) (err error) {
+			now, _, err = RunByID(q, run.ID)
+			return err
+		})
+		if readErr == nil && now.State != Expanding {
+			err = nil
+		}
+	}
+	if err == nil {
+		_ = os.Remove(c.spooled(runCopy(run.ID))) // the copy of a one-off stays for its revision
 	}
 	return err
 }
+
+// runCopy names the copy of a cron run's audience in the spool. It is the run's
+// own: copies are removed, and two runs may have the same content.
+func runCopy(run int64) string { return fmt.Sprintf("run-%d", run) }
 
 func (x *expansion) all(ctx context.Context) error {
 	if err := x.prepare(ctx); err != nil {
@@ -74,16 +92,12 @@ func (x *expansion) all(ctx context.Context) error {
 		return err
 	}
 	x.c.clear(x.run.Campaign)
-	err = x.c.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+	return x.c.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
 		if err := tx.One(sqlRunSending, x.run.ID); err != nil {
 			return err
 		}
 		return x.c.finishRun(tx, x.run.ID) // nothing may be left to send
 	})
-	if err == nil && !x.in.Def.oneOff() {
-		_ = os.Remove(path) // the copy of a one-off stays for its revision
-	}
-	return err
 }
 
 // prepare reads the revision and judges it once more: the template may have
@@ -150,7 +164,7 @@ func (x *expansion) audience(ctx context.Context) (string, error) {
 				return "", fmt.Errorf("civil time of the run: %w", err)
 			}
 			name = x.in.Def.Recipients.FileOn(day)
-			if hash, err = x.freezeAudience(name); err != nil {
+			if hash, err = x.freezeAudience(ctx, name); err != nil {
 				return "", err
 			}
 		}
@@ -161,13 +175,58 @@ func (x *expansion) audience(ctx context.Context) (string, error) {
 		x.run.Audience, x.run.AudienceHash = name, hash
 	}
 	path := x.c.spooled(x.run.AudienceHash)
+	if !x.in.Def.oneOff() {
+		path = x.c.spooled(runCopy(x.run.ID))
+	}
 	if _, err := os.Stat(path); err != nil {
 		return "", &unusable{FailedRun, "the frozen copy of " + x.run.Audience + " is gone from the spool: " + err.Error()}
 	}
 	return path, nil
 }
 
-func (x *expansion) freezeAudience(name string) (string, error) {
+// freezeAudience copies the file of a cron run. One that was written to just
+// now may be half a copy: it must stay as it is for a while first.
+func (x *expansion) freezeAudience(ctx context.Context, name string) (string, error) {
+	for {
+		f, err := x.openAudience(name)
+		if err != nil {
+			return "", err
+		}
+		quiet, err := x.c.quiet(ctx, f, filepath.Join(x.in.Dir, name))
+		if err == nil && !quiet {
+			_ = f.Close()
+			continue
+		}
+		hash := ""
+		if err == nil {
+			hash, err = x.c.freeze(f, runCopy(x.run.ID))
+		}
+		return hash, errors.Join(err, f.Close())
+	}
+}
+
+// quiet waits until a file that was changed lately has not changed for the time
+// that makes it stable; false says that it is another file by now.
+func (c *Campaigns) quiet(ctx context.Context, f *os.File, path string) (bool, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	if age := time.Since(info.ModTime()); age >= c.cfg.Stable {
+		return true, nil
+	}
+	before := targetMark(path)
+	timer := time.NewTimer(c.cfg.Stable)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false, ctx.Err()
+	case <-timer.C:
+		return targetMark(path) == before, nil
+	}
+}
+
+func (x *expansion) openAudience(name string) (*os.File, error) {
 	f, err := OpenFile(x.in.Dir, name)
 	var why *FileError
 	if errors.As(err, &why) {
@@ -175,13 +234,9 @@ func (x *expansion) freezeAudience(name string) (string, error) {
 		if why.Missing {
 			state = MissedRun
 		}
-		return "", &unusable{state, why.Error()}
+		return nil, &unusable{state, why.Error()}
 	}
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = f.Close() }()
-	return x.c.freeze(f)
+	return f, err
 }
 
 // compile resolves columns and uploads the header's file.
@@ -280,8 +335,11 @@ func (x *expansion) survey(ctx context.Context, path string) error {
 		return &unusable{FailedRun, fmt.Sprintf("%s names %d numbers again, and duplicates = \"fail\"", x.run.Audience, x.skip.n)}
 	}
 	return x.c.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
-		var err error
-		if x.stream, err = outbox.OpenStream(tx, x.c.streamOf(x.run, x.in)); err != nil {
+		rev, _, err := RevisionByID(tx, x.run.Revision) // anew: its template may have changed meanwhile
+		if err != nil {
+			return err
+		}
+		if x.stream, err = outbox.OpenStream(tx, x.c.streamOf(x.run, x.in, rev)); err != nil {
 			return err
 		}
 		x.run.Stream = x.stream.ID
@@ -352,7 +410,8 @@ type batchWriter struct {
 	x                              *expansion
 	tx                             *store.Tx
 	rows                           []outbox.New
-	keys                           []string // once_per, beside rows
+	keys                           []string        // once_per, beside rows
+	carried                        map[string]bool // once_per: by a row of this batch
 	admitted, rejected, duplicates int
 }
 
@@ -369,18 +428,23 @@ func (w *batchWriter) add(e entry) error {
 	if err != nil {
 		return err
 	}
-	sent, err := w.sentBefore(contact.ID, e.r.OnceKey)
+	sent, err := sentBefore(w.tx, w.x.run.Campaign, w.x.run.ID, w.x.in.Def.oneOff(), contact.ID, e.r.OnceKey)
 	if err != nil {
 		return err
 	}
-	if sent {
+	if sent || e.r.OnceKey != "" && w.carried[e.r.OnceKey] {
 		w.duplicates++
-		return w.reject(e.r.Line, RowAlreadySent, "an earlier run carries this notice")
+		return w.reject(e.r.Line, RowAlreadySent, "an earlier run, or an earlier row, carries this notice")
 	}
 	m := outbox.New{Contact: contact.ID, To: e.r.Phone.Identity(), Params: string(e.r.Params), Line: e.r.Line, ExternalID: e.r.ExternalID,
 		Deadline: sooner(w.x.ends, e.r.Expires)}
 	if !known {
 		m.Refused = "no_opt_in" // nobody we do not know can have consented
+	} else if e.r.OnceKey != "" {
+		if w.carried == nil {
+			w.carried = map[string]bool{}
+		}
+		w.carried[e.r.OnceKey] = true
 	}
 	w.rows, w.keys = append(w.rows, m), append(w.keys, e.r.OnceKey)
 	return nil
@@ -419,5 +483,5 @@ func (w *batchWriter) enqueue() error {
 			}
 		}
 	}
-	return w.x.c.Outcomes(w.tx, out)
+	return w.x.c.tell(w.tx, out)
 }

@@ -29,6 +29,9 @@ func (c *Campaigns) watchFolder(ctx context.Context) {
 	defer tick.Stop()
 	w := &folderWatch{c: c, refused: map[string]refusal{}}
 	w.changed = c.cfg.DB.Wakes(account.Changed)
+	if err := c.expectFiles(ctx); err != nil && ctx.Err() == nil {
+		c.cfg.Log.Error("files that were removed while the daemon stood still are not noticed", "error", err)
+	}
 	for {
 		w.look(ctx)
 		select {
@@ -39,6 +42,20 @@ func (c *Campaigns) watchFolder(ctx context.Context) {
 			w.offerRefused()
 		}
 	}
+}
+
+// expectFiles tells the watcher which definitions were there when the daemon
+// stopped, so that one that was removed meanwhile is missed.
+func (c *Campaigns) expectFiles(ctx context.Context) error {
+	return c.cfg.DB.Read(ctx, func(q *store.Snap) error {
+		list, err := List(q)
+		for _, camp := range list {
+			if below, err := filepath.Rel(c.cfg.Folder, camp.Path); camp.State == Active && err == nil && !strings.HasPrefix(below, "..") {
+				c.watch.files[camp.Path] = &watched{drop: drop{ID: camp.ID, Path: camp.Path, Dir: filepath.Dir(camp.Path)}}
+			}
+		}
+		return err
+	})
 }
 
 // folderWatch is the state of the loop.
@@ -240,6 +257,7 @@ func (c *Campaigns) gone(ctx context.Context, d drop) {
 			return
 		}
 	}
+	paused := false
 	err := c.cfg.DB.Write(ctx, func(tx *store.Tx) error {
 		camp, ok, err := ByID(tx, d.ID)
 		if err != nil || !ok || camp.State != Active || camp.Path != d.Path {
@@ -251,10 +269,14 @@ func (c *Campaigns) gone(ctx context.Context, d drop) {
 		if err := access.Note(tx, access.Entry{Actor: "file", Command: "campaigns pause", Object: d.ID, After: reasonFileGone}); err != nil {
 			return err
 		}
+		paused = true
 		return save(tx, camp)
 	})
 	if err != nil && ctx.Err() == nil {
 		c.cfg.Log.Error("a campaign whose file is gone could not be paused", "campaign", d.ID, "error", err)
+		return
+	}
+	if !paused {
 		return
 	}
 	c.cfg.Log.Warn("the definition is gone: its campaign is paused until the file comes back; to end it for good run janela campaigns cancel "+d.ID, "campaign", d.ID)

@@ -28,17 +28,17 @@ func left(state string) bool {
 // sentBefore reports whether an earlier run carries the notice: by once_per
 // over all runs of the campaign; and for a one-off that was changed and runs
 // again, by person.
-func (w *batchWriter) sentBefore(contact int64, key string) (bool, error) {
+func sentBefore(q store.Querier, campaign string, run int64, oneOff bool, contact int64, key string) (bool, error) {
 	if key != "" {
-		state, ok, err := store.Value[string](w.tx, sqlOnce, w.x.run.Campaign, key)
+		state, ok, err := store.Value[string](q, sqlOnce, campaign, key)
 		if err != nil || ok && left(state) {
 			return true, err
 		}
 	}
-	if !w.x.in.Def.oneOff() || contact == 0 {
+	if !oneOff || contact == 0 {
 		return false, nil
 	}
-	states, err := store.All[store.Col[string]](w.tx, sqlReached, contact, w.x.run.Campaign, w.x.run.ID)
+	states, err := store.All[store.Col[string]](q, sqlReached, contact, campaign, run)
 	for _, s := range states {
 		if left(s.V) {
 			return true, err

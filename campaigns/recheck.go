@@ -108,7 +108,9 @@ func (c *Campaigns) retemplate(tx *store.Tx, campaign string, id int64, in inspe
 	}
 	tx.Wake(statusTopic)
 	if rev.State == WaitingApproval {
-		if camp.Current == rev.ID { // nothing fires, and nothing of a run leaves, until somebody approved
+		// Nothing fires, and nothing of a run leaves, until somebody approved.
+		// Where another revision waits already, the schedule stands still.
+		if camp.Current == rev.ID && camp.Next == 0 {
 			camp.Current, camp.Next = 0, rev.ID
 			if err := scheduler.Suspend(tx, scheduleKey(campaign)); err != nil {
 				return err

@@ -69,16 +69,24 @@ func (c *Campaigns) endRun(tx *store.Tx, run RunRecord, state, note string) erro
 		def, _, _ := ParseDefinition(camp.Path, []byte(next.Definition))
 		return c.settleRevision(tx, &camp, def)
 	}
-	_, more, err := scheduler.Next(tx, scheduleKey(camp.ID))
-	if err != nil || more {
-		return err
-	}
-	open, _, err := store.Value[int64](tx, sqlOpenRunsOf, camp.ID)
-	if err != nil || open > 0 || camp.State != Active {
+	if done, err := c.done(tx, camp); err != nil || !done {
 		return err
 	}
 	camp.State, camp.Reason = Finished, ""
 	return save(tx, camp)
+}
+
+// done reports whether nothing of an active campaign is under way or to come.
+func (c *Campaigns) done(tx *store.Tx, camp Campaign) (bool, error) {
+	if camp.State != Active || camp.Current == 0 || camp.Next > 0 {
+		return false, nil
+	}
+	_, more, err := scheduler.Next(tx, scheduleKey(camp.ID))
+	if err != nil || more {
+		return false, err
+	}
+	open, _, err := store.Value[int64](tx, sqlOpenRunsOf, camp.ID)
+	return open == 0, err
 }
 
 // expandRuns admits the recipients of new runs, and goes on with those that an
@@ -132,10 +140,19 @@ func (c *Campaigns) fail(ctx context.Context, run RunRecord, state, note string)
 	return c.cfg.DB.Bulk(ctx, func(tx *store.Tx) error { return c.endRun(tx, run, state, note) })
 }
 
-// streamOf is the stream of a run.
-func (c *Campaigns) streamOf(run RunRecord, in inspection) outbox.Stream {
+// unapproved stands for the hash of a template that nobody has approved for a
+// run yet: no template has it, so messages wait until remakeStreams.
+const unapproved = "waits for approval"
+
+// streamOf is the stream of a run. It carries the template that its revision
+// was approved with, which may be another than the one Meta has by now.
+func (c *Campaigns) streamOf(run RunRecord, in inspection, rev Revision) outbox.Stream {
 	d := in.Def
+	template := rev.TemplateAt
+	if rev.State == WaitingApproval {
+		template = unapproved
+	}
 	return outbox.Stream{Number: in.Number.ID, WABA: in.Number.WABA, Category: d.Category, Template: d.Template.Name,
 		Language: whatsapp.Language(d.Template.Language), Campaign: d.ID, Run: run.ID, Windows: d.Windows(c.cfg.Zone),
-		PerSecond: d.Throttle.PerSecond, NotApproved: d.Template.OnNotApproved, TemplateHash: in.Template.Hash, DryRun: d.DryRun}
+		PerSecond: d.Throttle.PerSecond, NotApproved: d.Template.OnNotApproved, TemplateHash: template, DryRun: d.DryRun}
 }

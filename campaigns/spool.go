@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 )
 
-// freeze copies a file into the spool under the hash of its content and returns
-// that hash: what runs is this copy, whatever becomes of the file. A file that
-// changes while it is copied is refused.
-func (c *Campaigns) freeze(in *os.File) (hash string, err error) {
+// freeze copies a file into the spool, under a name or, without one, under the
+// hash of its content, and returns that hash: what runs is this copy, whatever
+// becomes of the file. A file that changes while it is copied is refused.
+func (c *Campaigns) freeze(in *os.File, name string) (hash string, err error) {
 	if err := os.MkdirAll(c.cfg.Spool, 0o700); err != nil {
 		return "", err
 	}
@@ -39,11 +39,14 @@ func (c *Campaigns) freeze(in *os.File) (hash string, err error) {
 		return "", err
 	}
 	hash = hex.EncodeToString(sum.Sum(nil))
-	return hash, os.Rename(out.Name(), c.spooled(hash))
+	if name == "" {
+		name = hash
+	}
+	return hash, os.Rename(out.Name(), c.spooled(name))
 }
 
-// spooled is where the frozen copy of a content is.
-func (c *Campaigns) spooled(hash string) string { return filepath.Join(c.cfg.Spool, hash) }
+// spooled is where a frozen copy is.
+func (c *Campaigns) spooled(name string) string { return filepath.Join(c.cfg.Spool, name) }
 
 // busyError says that a file changed while it was read.
 type busyError struct{ name string }

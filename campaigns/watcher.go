@@ -26,7 +26,9 @@ type watcher struct {
 // watched is one definition with everything it hangs on.
 type watched struct {
 	drop
-	mark    string    // of the definition and the files beside it
+	own     string    // mark of the definition alone
+	names   []string  // files that it names
+	mark    string    // of the definition and those files
 	since   time.Time // when mark was seen first
 	offered string    // the mark that was handed out last
 }
@@ -101,7 +103,7 @@ func (w *watcher) compare(found map[string]drop, now time.Time, s *scan) {
 			f = &watched{drop: d}
 			w.files[path] = f
 		}
-		if mark := d.mark(); mark != f.mark {
+		if mark := f.look(); mark != f.mark {
 			f.mark, f.since = mark, now
 		}
 		s.Present = append(s.Present, d)
@@ -128,23 +130,45 @@ func (w *watcher) again(path string) {
 	}
 }
 
-// mark sums up the definition and the files beside it that may belong to it:
-// a copy that is still growing keeps the definition from being taken.
-func (d drop) mark() string {
-	var b strings.Builder
-	b.WriteString(fileMark(d.Path))
-	entries, err := os.ReadDir(d.Dir)
-	if err != nil {
-		return b.String()
+// look sums up the definition and the files that it names: a copy that is still
+// growing keeps the definition from being taken.
+func (f *watched) look() string {
+	own := fileMark(f.Path)
+	if own != f.own {
+		f.own, f.names = own, filesNamed(f.Path)
 	}
-	data, _ := readLimited(d.Path)
-	for _, e := range entries {
-		// Only files that the definition names: others are other campaigns'.
-		if !e.IsDir() && !leftover(e.Name()) && e.Name() != filepath.Base(d.Path) && strings.Contains(string(data), e.Name()) {
-			b.WriteString("|" + e.Name() + fileMark(filepath.Join(d.Dir, e.Name())))
-		}
+	var b strings.Builder
+	b.WriteString(own)
+	for _, name := range f.names {
+		b.WriteString("|" + name + targetMark(filepath.Join(f.Dir, name)))
 	}
 	return b.String()
+}
+
+// filesNamed returns the files that a definition is judged with. A dated one is
+// another file every day, and read when the series fires.
+func filesNamed(path string) (names []string) {
+	data, err := readLimited(path)
+	if err != nil {
+		return nil
+	}
+	def, _, _ := ParseDefinition(path, data)
+	if name := def.Recipients.File; name != "" && !def.Recipients.Dated() {
+		names = append(names, name)
+	}
+	if h := def.Template.Header; h != nil && h.Media.File != "" {
+		names = append(names, h.Media.File)
+	}
+	return names
+}
+
+// targetMark is fileMark of what a link leads to: campaigns follow links inside
+// their folder.
+func targetMark(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return fileMark(path)
 }
 
 func fileMark(path string) string {

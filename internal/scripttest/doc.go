@@ -1,0 +1,2 @@
+// Package scripttest plays the scripts of testdata/script.
+package scripttest

@@ -96,6 +96,8 @@ func newWorld(t *testing.T, recipients int) *world {
 	profile.AnswerLatency = sandbox.Span{Min: 5 * time.Millisecond, Max: 25 * time.Millisecond}
 	profile.StatusDelay = sandbox.Span{Min: 20 * time.Millisecond, Max: 400 * time.Millisecond}
 	profile.DuplicateWebhook, profile.ReorderWebhook = 0.1, 0.1
+	profile.ReadDelay = sandbox.Span{Min: 50 * time.Millisecond, Max: 800 * time.Millisecond}
+	profile.Posters, profile.Batch = 4, 50
 	profile.RetryMin, profile.RetryMax = 200*time.Millisecond, time.Second
 	var err error
 	w.sandbox, err = sandbox.New(sandbox.Config{Token: "sandbox-token", AppSecret: "secret", VerifyToken: "verify", Seed: 7, Profile: profile,

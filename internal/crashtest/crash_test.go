@@ -55,7 +55,7 @@ func TestCrash(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills processes for half a minute")
 	}
-	kills, recipients := setting("JANELA_CRASH_KILLS", 12), setting("JANELA_CRASH_RECIPIENTS", 3000)
+	kills, recipients := setting("CRASH_KILLS", 12), setting("CRASH_RECIPIENTS", 3000)
 	w := newWorld(t, recipients)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -3,5 +3,5 @@
 // ledger says whether anybody got a message twice, the database whether anybody
 // was lost. It holds tests only.
 //
-// JANELA_CRASH_KILLS and JANELA_CRASH_RECIPIENTS make it longer.
+// CRASH_KILLS and CRASH_RECIPIENTS make it longer.
 package crashtest

@@ -171,7 +171,7 @@ func (l *lane) claim(tx *store.Tx) ([]ticket, time.Duration, error) {
 		taken[o.Number] += len(claimed)
 		free -= len(claimed)
 		if own != nil && len(claimed) > 0 {
-			own.AllowN(now, len(claimed))
+			own.ReserveN(now, len(claimed)) // charged also when the tokens are up to 100 ms away
 		}
 		more, err := l.again(tx, o, len(out), pacer, own)
 		if err != nil {

@@ -30,17 +30,12 @@ func identities(wa whatsapp.WaID, user, parent whatsapp.BSUID) []whatsapp.Identi
 }
 
 // learn finds or makes the contact of a person and keeps the identities that
-// came together. A wa_id that is a number we know, digit for digit, is that
-// number: nothing new is written for it.
+// came together. ids are brought to the form in which the book has them.
 func learn(tx *store.Tx, ids ...whatsapp.Identity) (contacts.Contact, error) {
-	if ids[0].Kind == whatsapp.KindWaID {
-		phone := whatsapp.Identity{Kind: whatsapp.KindPhone, Value: "+" + ids[0].Value}
-		c, ok, err := contacts.Find(tx, phone)
-		if err != nil {
-			return c, err
-		}
-		if ok {
-			ids[0] = phone
+	for i := range ids {
+		var err error
+		if ids[i], err = inBook(tx, ids[i]); err != nil {
+			return contacts.Contact{}, err
 		}
 	}
 	if len(ids) == 1 {
@@ -54,6 +49,28 @@ func learn(tx *store.Tx, ids ...whatsapp.Identity) (contacts.Contact, error) {
 	// A new spelling may be one that somebody revoked before.
 	_, err = optin.Inherit(tx, c.ID)
 	return c, err
+}
+
+// inBook returns the identity under which the book has, or should have, a wa_id.
+// One that is a whole telephone number, digit for digit, is that number: whoever
+// writes to us first and is sent something afterwards is one contact. One that
+// is not (Brazil without the ninth digit, Mexico with the old 1) stays a wa_id
+// until Meta shows it together with the number.
+func inBook(tx *store.Tx, id whatsapp.Identity) (whatsapp.Identity, error) {
+	if id.Kind != whatsapp.KindWaID {
+		return id, nil
+	}
+	phone := whatsapp.Identity{Kind: whatsapp.KindPhone, Value: "+" + id.Value}
+	if _, known, err := contacts.Find(tx, phone); err != nil || known {
+		return phone, err
+	}
+	if _, known, err := contacts.Find(tx, id); err != nil || known {
+		return id, err
+	}
+	if p, err := whatsapp.ParsePhone(phone.Value, ""); err == nil && len(p.Repairs) == 0 && string(p.Phone) == phone.Value {
+		return phone, nil
+	}
+	return id, nil
 }
 
 // status applies one status: of a message of ours, or of a foreign one.

@@ -265,7 +265,7 @@ func (imp *importer) run(ctx context.Context, db *store.DB) error {
 		cells, line, err := imp.table.next()
 		var spoilt *errRow
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			end = true
 		case errors.As(err, &spoilt):
 			imp.Rows++

@@ -54,7 +54,7 @@ func Record(tx *store.Tx, g Grant) (Recorded, error) {
 	}
 	before := Decide(Gather(c.ID, Scopes(g.Scope, ""), rows))
 	r := Recorded{Contact: c.ID, State: before}
-	moved := false
+	var moved bool
 	if r.Fresh, moved, err = add(tx); err != nil {
 		return Recorded{}, err
 	}

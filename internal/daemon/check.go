@@ -20,16 +20,6 @@ var (
 	nameForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 )
 
-// graphEnds lists when Graph API versions end (Meta: Graph API changelog).
-var graphEnds = map[string]time.Time{
-	"v20.0": time.Date(2026, 9, 24, 0, 0, 0, 0, time.UTC),
-	"v21.0": time.Date(2027, 1, 21, 0, 0, 0, 0, time.UTC),
-	"v22.0": time.Date(2027, 5, 20, 0, 0, 0, 0, time.UTC),
-	"v23.0": time.Date(2027, 10, 8, 0, 0, 0, 0, time.UTC),
-	"v24.0": time.Date(2028, 2, 18, 0, 0, 0, 0, time.UTC),
-	"v25.0": time.Date(2028, 7, 29, 0, 0, 0, 0, time.UTC),
-}
-
 // checker gathers the problems of one configuration.
 type checker struct {
 	cfg *Config

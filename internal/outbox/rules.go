@@ -1,22 +1,5 @@
 package outbox
 
-// rank orders the states that Meta's reports lead through; a report of a lower
-// rank than the message has never lowers it.
-func rank(s State) int {
-	switch s {
-	case Accepted, AcceptedHeld:
-		return 1
-	case Sent:
-		return 2
-	case Delivered:
-		return 3
-	case Read:
-		return 4
-	default:
-		return 0
-	}
-}
-
 // reached derives the state from the facts that were reported: the furthest of
 // delivered and read beats failed, failed beats the rest (Meta may report failed
 // after sent, and rarely delivered after failed: the better one stands).

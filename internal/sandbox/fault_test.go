@@ -3,6 +3,7 @@ package sandbox
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -150,10 +151,12 @@ func TestHangsEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := make(chan error)
-		go func() { // the test waits for it below
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		wg.Go(func() {
 			_, _, err := w.do("POST", sendPath, oferta(ana, "k"))
 			done <- err
-		}()
+		})
 		time.Sleep(time.Hour)
 		if err := w.s.Close(); err != nil {
 			t.Fatal(err)

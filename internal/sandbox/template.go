@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -240,7 +239,7 @@ func (s *Sandbox) SetNumber(n Number) error {
 func (t *Template) node() map[string]any {
 	n := map[string]any{
 		"id": t.ID, "name": t.Name, "language": t.Language, "status": t.Status, "category": t.Category,
-		"parameter_format": t.ParameterFormat, "components": json.RawMessage(t.Components),
+		"parameter_format": t.ParameterFormat, "components": t.Components,
 		"rejected_reason": t.RejectedReason, "quality_score": map[string]any{"score": t.Quality, "date": 0},
 		"health_status": health("MESSAGE_TEMPLATE", t.ID, t.Status == "APPROVED"),
 	}

@@ -87,8 +87,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, fmt.Errorf("%s: %w", cfg.Path, ErrLocked)
 	}
 	if err := db.open(ctx, cfg.Path); err != nil {
-		db.release()
-		return nil, err
+		return nil, errors.Join(err, db.release())
 	}
 	return db, nil
 }

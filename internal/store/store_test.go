@@ -17,7 +17,6 @@ import (
 
 var (
 	sqlPut   = store.SQL(`INSERT INTO settings (name, value) VALUES (?1, ?2)`)
-	sqlGet   = store.SQL(`SELECT value FROM settings WHERE name = ?1`)
 	sqlCount = store.SQL(`SELECT count(*) FROM settings WHERE name LIKE 'k%'`)
 	sqlMove  = store.SQL(`UPDATE settings SET value = ?3 WHERE name = ?1 AND value = ?2`)
 )

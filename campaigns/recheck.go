@@ -18,8 +18,18 @@ import (
 // one whose values do not fit any more stays where it is, with an alert.
 func (c *Campaigns) recheckTemplates(ctx context.Context) {
 	changed := c.cfg.DB.Wakes(account.Changed)
+	var seen mark
+	woken := true
 	for {
-		if err := c.recheck(ctx); err != nil && ctx.Err() == nil {
+		now, err := c.lastChange(ctx)
+		// A wake is a hint that may be lost; the clock is the net below it, and
+		// looks only where something has changed.
+		if err == nil && (woken || now != seen) {
+			err = c.recheck(ctx)
+		}
+		if err == nil {
+			seen = now
+		} else if ctx.Err() == nil {
 			c.cfg.Log.Error("campaigns could not be checked against the templates; trying again", "error", err)
 		}
 		timer := time.NewTimer(time.Minute)
@@ -29,9 +39,31 @@ func (c *Campaigns) recheckTemplates(ctx context.Context) {
 			return
 		case <-changed:
 			timer.Stop()
+			woken = true
 		case <-timer.C:
+			woken = err != nil
 		}
 	}
+}
+
+// mark is when templates and campaigns changed last.
+type mark struct{ templates, campaigns int64 }
+
+var (
+	sqlTemplatesChanged = store.SQL(`SELECT COALESCE(MAX(changed_at), 0) FROM templates`)
+	sqlCampaignsChanged = store.SQL(`SELECT COALESCE(MAX(changed_at), 0) FROM campaigns`)
+)
+
+func (c *Campaigns) lastChange(ctx context.Context) (m mark, err error) {
+	err = c.cfg.DB.Read(ctx, func(q *store.Snap) error {
+		var err error
+		if m.templates, _, err = store.Value[int64](q, sqlTemplatesChanged); err != nil {
+			return err
+		}
+		m.campaigns, _, err = store.Value[int64](q, sqlCampaignsChanged)
+		return err
+	})
+	return m, err
 }
 
 func (c *Campaigns) recheck(ctx context.Context) error {

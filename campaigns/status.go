@@ -134,6 +134,9 @@ func (c *Campaigns) keepStatus(ctx context.Context) {
 		if err := c.writeAll(context.WithoutCancel(ctx), written); err != nil && ctx.Err() == nil {
 			c.cfg.Log.Error("status files could not be written", "error", err)
 		}
+		if err := c.writeReports(ctx); err != nil && ctx.Err() == nil {
+			c.cfg.Log.Error("reports could not be written", "error", err)
+		}
 		if ctx.Err() != nil {
 			return
 		}

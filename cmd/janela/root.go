@@ -16,8 +16,11 @@ type app struct {
 func newRoot() *cobra.Command {
 	a := &app{}
 	root := &cobra.Command{
-		Use:           "janela",
-		Short:         "Schedules WhatsApp messages: nobody without consent, nobody twice",
+		Use:   "janela",
+		Short: "Schedules WhatsApp messages: nobody without consent, nobody twice",
+		Long: "Schedules WhatsApp messages: nobody without consent, nobody twice.\n\n" +
+			"janela serve is the daemon. Every other command asks the running daemon, or works on the database itself when none runs.\n" +
+			"Exit codes: 0 fine, 1 the answer is no, 2 it could not be run.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -26,7 +29,9 @@ func newRoot() *cobra.Command {
 		config = "config.toml"
 	}
 	root.PersistentFlags().StringVar(&a.config, "config", config, "configuration file (or JANELA_CONFIG)")
-	root.AddCommand(newServe(a), newSandbox())
+	root.AddCommand(newServe(a), newSandbox(), newVersion(),
+		newPlan(a), newCheck(a), newCampaigns(a), newWhy(a), newOptin(a), newTemplates(a), newConversations(a), newReply(a),
+		newHold(a), newRelease(a), newHolds(a), newAudit(a), newStatus(a))
 	return root
 }
 

@@ -2,7 +2,18 @@ package main
 
 import (
 	"runtime/debug"
+
+	"github.com/spf13/cobra"
 )
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Say which janela this is",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return say(cmd.OutOrStdout(), "janela %s", version()) },
+	}
+}
 
 // version is what the build says of itself.
 func version() string {

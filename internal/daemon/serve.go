@@ -10,9 +10,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"janela/internal/httpapi"
+	"janela/internal/store"
 )
 
 func dirOf(path string) string { return filepath.Dir(path) }
@@ -82,6 +84,7 @@ func (d *Daemon) listen() ([]*server, error) {
 		if err := d.sandbox.SetWebhook("http://" + d.addr + d.cfg.HTTP.WebhookPath); err != nil {
 			return nil, err
 		}
+		d.log.Info("the embedded sandbox stands in for Meta: nothing leaves this machine", "management", "http://"+d.sandboxAddr()+"/sandbox/")
 		out = append(out, d.sandboxServer)
 	}
 	return out, nil
@@ -90,6 +93,25 @@ func (d *Daemon) listen() ([]*server, error) {
 // SocketPath is where the command line finds a running daemon: a socket beside
 // the database that only its owner may open.
 func (c *Config) SocketPath() string { return c.file(c.Store.Path) + ".sock" }
+
+// ErrLocked says that another process holds the database.
+var ErrLocked = store.ErrLocked
+
+// Assist lets the API work without Run, for commands of a process of their own:
+// what they read from Meta, the embedded sandbox answers. stop must be called
+// before Close.
+func (d *Daemon) Assist() (stop func()) {
+	if d.sandbox == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { d.sandboxServer.serve(ctx, d.log) })
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
 
 // listenSocket opens the command line's socket; none when the network is
 // replaced.

@@ -1,0 +1,152 @@
+package httpapi
+
+import (
+	"net/http"
+	"time"
+
+	"janela/internal/contacts"
+	"janela/internal/conversations"
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+)
+
+// Conversation is one row of the ledger of 24-hour conversations.
+type Conversation struct {
+	ID             int64             `json:"id"`
+	Phone          string            `json:"phone,omitempty"` // "" for people without one, and forgotten ones
+	Contact        int64             `json:"contact"`
+	Number         string            `json:"number"`
+	Category       whatsapp.Category `json:"category"`
+	Origin         string            `json:"origin"` // business or user
+	FreeEntryPoint bool              `json:"free_entry_point,omitempty"`
+	OpenedAt       time.Time         `json:"opened_at"`
+	EndsAt         time.Time         `json:"ends_at"`
+	Open           bool              `json:"open"`
+	Provisional    bool              `json:"provisional,omitempty"` // Meta's time is not known yet
+	OpenedBy       int64             `json:"opened_by,omitempty"`   // our message
+	MessagesOut    int64             `json:"messages_out"`
+	MessagesIn     int64             `json:"messages_in"`
+}
+
+// ConversationsQuery says which conversations to list. The zero one takes all.
+type ConversationsQuery struct {
+	Open     bool
+	From, To string // dates or times; those that overlap [From, To)
+	Number   string // by name
+	Category string
+}
+
+func conversationOf(r conversations.Row, names map[string]string, phone string, now time.Time) Conversation {
+	c := Conversation{ID: r.ID, Phone: phone, Contact: r.Contact, Number: names[r.Number], Category: r.Category, Origin: string(r.Origin),
+		FreeEntryPoint: r.FreeEntryPoint, OpenedAt: r.OpenedAt, EndsAt: r.Ends(), Provisional: r.Provisional, OpenedBy: r.OpenedBy,
+		MessagesOut: r.MessagesOut, MessagesIn: r.MessagesIn}
+	c.Open = !now.Before(c.OpenedAt) && now.Before(c.EndsAt)
+	if c.Number == "" {
+		c.Number = r.Number
+	}
+	return c
+}
+
+// page is how many conversations are read in one snapshot.
+const page = 500
+
+// conversations lists one conversation a line, in the order of their ends.
+func (s *Server) conversations(w http.ResponseWriter, r *http.Request) error {
+	f, err := s.conversationFilter(r)
+	if err != nil {
+		return err
+	}
+	patient(w)
+	out := newLines(w)
+	for {
+		var rows []Conversation
+		err := s.cfg.DB.Read(r.Context(), func(q *store.Snap) (err error) {
+			rows, err = onePage(q, &f)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, c := range rows {
+			if err := out.enc.Encode(c); err != nil {
+				return err
+			}
+		}
+		if len(rows) < page {
+			return nil
+		}
+	}
+}
+
+// onePage reads the next conversations and moves the filter past them. The
+// people's numbers are read after the walk: a statement that is being walked
+// leaves no room for another.
+func onePage(q store.Querier, f *conversations.Filter) ([]Conversation, error) {
+	names, err := allNames(q)
+	if err != nil {
+		return nil, err
+	}
+	var rows []Conversation
+	err = conversations.List(q, *f, func(row conversations.Row) error {
+		f.After = row.Cursor()
+		rows = append(rows, conversationOf(row, names, "", q.Now()))
+		return nil
+	})
+	for i := range rows {
+		p, _, phoneErr := contacts.Phone(q, rows[i].Contact)
+		if phoneErr != nil {
+			return nil, phoneErr
+		}
+		rows[i].Phone = p.E164()
+	}
+	return rows, err
+}
+
+func (s *Server) conversationFilter(r *http.Request) (conversations.Filter, error) {
+	v := r.URL.Query()
+	f := conversations.Filter{Open: v.Get("open") == "true", Limit: page}
+	var err error
+	if f.From, err = s.when(v.Get("from")); err != nil {
+		return f, err
+	}
+	if f.To, err = s.when(v.Get("to")); err != nil {
+		return f, err
+	}
+	if c := v.Get("category"); c != "" {
+		f.Category = whatsapp.Category(c)
+		if f.Category != whatsapp.Service {
+			if f.Category, err = whatsapp.ParseCategory(c); err != nil {
+				return f, invalid("category %q is not known", c).hint("write marketing, utility, authentication or service")
+			}
+		}
+	}
+	if name := v.Get("number"); name != "" {
+		err = s.cfg.DB.Read(r.Context(), func(q *store.Snap) error {
+			n, err := number(q, name)
+			f.Number = n.ID
+			return err
+		})
+	}
+	return f, err
+}
+
+// when reads a date or time; without an offset it is local to the configured
+// zone. "" is the zero time.
+func (s *Server) when(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t.UTC(), nil
+	}
+	zone, err := time.LoadLocation(s.cfg.Zone)
+	if err != nil {
+		return time.Time{}, invalid("time zone %q is not known", s.cfg.Zone)
+	}
+	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", time.DateTime} {
+		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, invalid("%q is no date", text).hint("write 2026-11-27, 2026-11-27T09:00 or 2026-11-27T09:00:00-03:00")
+}

@@ -1,0 +1,32 @@
+// Package httpapi is the face that programs see: JSON over HTTP. Everything the
+// command line changes or reads is one operation of its handler, which decodes,
+// calls the rooms, and encodes.
+//
+//	janela COMMAND ─▶ Client ─┬─ unix socket (0600) ─▶ running daemon ─┐
+//	                          └─ in memory ──▶ daemon without loops ───┴▶ Server ─▶ rooms
+//
+// Both ways lead through the same handler, so a command does the same whether
+// the daemon runs or not.
+//
+//	plan, check        POST /v1/plan, /v1/check
+//	campaigns          GET  /v1/campaigns, /v1/campaigns/{id}, …/report
+//	                   POST /v1/campaigns/{id}/{draft|test|approve|pause|resume|cancel}
+//	why                GET  /v1/why, /v1/messages/{id}
+//	consent            GET  /v1/consents, POST /v1/consents/{grant|revoke|import}
+//	templates          GET  /v1/templates, POST /v1/templates/sync
+//	conversations      GET  /v1/conversations
+//	replies            POST /v1/replies
+//	holds              GET, POST /v1/holds, POST /v1/holds/release
+//	the house          GET  /v1/status, /v1/audit
+//
+// It owns no table; drafts are new files in the campaigns folder.
+//
+// Invariants:
+//   - who acts is told by the kernel (the socket's peer) or by the process
+//     itself, never by the request; a request of nobody is refused
+//   - every change is noted in the audit log in its own transaction; an import,
+//     which takes many, is noted when it ends
+//   - an answer that is no success is a Problem: title, detail, code, hint
+//   - no body, no phone and no text is logged; a full number stands only in the
+//     answer to somebody who may read the database anyway
+package httpapi

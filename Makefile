@@ -1,0 +1,58 @@
+# What can be built and checked here. `make help` lists it.
+
+GO       ?= go
+LINT     ?= $(shell command -v golangci-lint || echo $(shell $(GO) env GOPATH)/bin/golangci-lint)
+FUZZTIME ?= 10s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build ./janela (SQLite is linked in: a C compiler is needed)
+	$(GO) build -trimpath -o janela ./cmd/janela
+
+.PHONY: run
+run: ## run the daemon against the embedded sandbox
+	$(GO) run ./cmd/janela serve
+
+.PHONY: test
+test: ## run every test
+	$(GO) test ./...
+
+.PHONY: race
+race: ## run every test under the race detector
+	$(GO) test -race -short ./...
+
+.PHONY: lint
+lint: ## gofmt, go vet, golangci-lint
+	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(LINT) run
+
+.PHONY: fuzz
+fuzz: ## fuzz everything that parses, FUZZTIME (10s) each
+	@for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go); do \
+			echo "$$dir $${f#func }"; \
+			$(GO) test $$dir -run '^$$' -fuzz "^$${f#func }$$" -fuzztime $(FUZZTIME) || exit 1; \
+		done; \
+	done
+
+.PHONY: script
+script: ## play the scripts of testdata/script in fake time
+	$(GO) test ./internal/scripttest -count=1
+
+.PHONY: crash
+crash: ## kill the real process again and again, and compare both ledgers
+	$(GO) test ./internal/crashtest -run TestCrash -count=1 -v
+
+.PHONY: bench
+bench: ## run the benchmarks
+	$(GO) test ./... -run '^$$' -bench . -benchmem
+
+.PHONY: check
+check: ## what CI runs, on the committed HEAD
+	.ci/run

@@ -1,0 +1,62 @@
+package archtest
+
+import (
+	"go/ast"
+	"testing"
+)
+
+// clocks are the places that may read a clock, with the reason. Everything else
+// takes the transaction's Now, which never goes backwards and is the same for
+// all that is decided together.
+var clocks = map[string]string{
+	"store.Open":                      "the one clock of decisions, unless Config.Wall replaces it",
+	"store.writer.turn":               "bounds how long a batch takes",
+	"store.writer.next":               "bounds how long a batch takes",
+	"campaigns.Campaigns.raise":       "when an alert was first seen, for people",
+	"campaigns.folderWatch.look":      "how long a file has been quiet: measured against its own modification time",
+	"campaigns.Campaigns.quiet":       "how long a file has been quiet: measured against its own modification time",
+	"campaigns.Campaigns.inspectFile": "which definitions lie in the folder now",
+	"campaigns.Campaigns.writeFaults": "when a status file was written, for people",
+	"scheduler.Loop.fail":             "back-off of a loop",
+	"scheduler.Loop.look":             "back-off of a loop",
+	"dispatch.lane.claim":             "pacing",
+	"dispatch.lane.wait":              "pacing",
+	"dispatch.lane.send":              "how long Meta took, and when it took the message",
+	"dispatch.lane.count":             "pacing",
+	"daemon.secretFile.get":           "how often a secret's file is looked at",
+}
+
+// clockless are packages that are free to read clocks.
+var clockless = map[string]string{
+	"sandbox":    "stands for Meta, whose clock is its own",
+	"cmd/janela": "shows times to people, decides nothing",
+	"scripttest": "tests",
+	"crashtest":  "tests",
+	"archtest":   "tests",
+}
+
+// Rule 4: no decision reads a clock.
+func TestNoDecisionReadsAClock(t *testing.T) {
+	h := open(t)
+	used := map[string]bool{}
+	for _, f := range h.code() {
+		name := short(f.pkg)
+		if _, free := clockless[name]; free {
+			continue
+		}
+		for _, reads := range []string{"Now", "Since", "Until"} {
+			f.selects("time", reads, func(use *ast.SelectorExpr, in string) {
+				where := name + "." + in
+				used[where] = true
+				if _, ok := clocks[where]; !ok {
+					t.Errorf("%s: %s reads the clock (time.%s).\n  Either take the transaction's Now, or a parameter, if anything is decided by it; or name the function with its reason in clocks of internal/archtest/clock_test.go.", h.at(use), where, reads)
+				}
+			})
+		}
+	}
+	for where := range clocks {
+		if !used[where] {
+			t.Errorf("%s reads no clock any more: take it out of clocks in internal/archtest/clock_test.go, or correct its name there", where)
+		}
+	}
+}

@@ -63,7 +63,7 @@ func newLog(cfg daemon.LogConfig, w io.Writer) *slog.Logger {
 	case cfg.Format == "json" || cfg.Format == "auto" && !terminal:
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
 	default:
-		return slog.New(tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly,
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly,
 			NoColor: !terminal || os.Getenv("NO_COLOR") != ""}))
 	}
 }

@@ -313,14 +313,18 @@ func (x *expansion) survey(ctx context.Context, path string) error {
 	dups := newDuplicates(x.c.cfg.Spool)
 	defer dups.close()
 	bad := 0
+	news := noticed{x: x, dups: dups}
 	rows, err := x.each(ctx, path, func(row int, r Recipient, reject *Reject) error {
 		if reject != nil {
 			bad++
 			return nil
 		}
-		return dups.add(r.Phone, row)
+		return news.add(ctx, r, row)
 	})
 	if err != nil {
+		return err
+	}
+	if err := news.flush(ctx); err != nil {
 		return err
 	}
 	d := x.in.Def.Recipients

@@ -1,6 +1,10 @@
 package campaigns
 
-import "janela/internal/store"
+import (
+	"context"
+
+	"janela/internal/store"
+)
 
 // A notice counts as sent unless its message surely never left: then a later
 // run may carry it.
@@ -45,4 +49,51 @@ func sentBefore(q store.Querier, campaign string, run int64, oneOff bool, contac
 		}
 	}
 	return false, err
+}
+
+// noticed hands on rows, but not those whose notice an earlier run carries: of a person's
+// several bills the first that is news counts, not the first of the file, which
+// was sent long ago.
+type noticed struct {
+	x    *expansion
+	dups *duplicates
+	rows []struct {
+		Recipient
+		row int
+	}
+}
+
+func (n *noticed) add(ctx context.Context, r Recipient, row int) error {
+	if r.OnceKey == "" {
+		return n.dups.add(r.Phone, row)
+	}
+	r.Params = nil // only the number and the key are asked for
+	n.rows = append(n.rows, struct {
+		Recipient
+		row int
+	}{r, row})
+	if len(n.rows) < batchRows {
+		return nil
+	}
+	return n.flush(ctx)
+}
+
+func (n *noticed) flush(ctx context.Context) error {
+	err := n.x.c.cfg.DB.Read(ctx, func(q *store.Snap) error {
+		for _, r := range n.rows {
+			sent, err := sentBefore(q, n.x.run.Campaign, n.x.run.ID, false, 0, r.OnceKey)
+			if err != nil {
+				return err
+			}
+			if sent {
+				continue
+			}
+			if err := n.dups.add(r.Phone, r.row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	n.rows = n.rows[:0]
+	return err
 }

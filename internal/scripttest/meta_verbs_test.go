@@ -238,6 +238,8 @@ func preference(w *world, l line) error {
 	}
 	if l.words[1] == "stop" {
 		w.wishes(p, whatsapp.Marketing, false)
+	} else { // what held before the stop holds again
+		w.wishes(p, whatsapp.Marketing, w.hadAgreed(p, whatsapp.Marketing))
 	}
 	err = w.meta.do(func(s *sandbox.Sandbox) error {
 		return s.Preference(sandbox.Preference{From: string(p), Value: l.words[1]})

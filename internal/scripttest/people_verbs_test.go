@@ -23,6 +23,17 @@ func (w *world) wishes(p whatsapp.Phone, c whatsapp.Category, granted bool) {
 	w.consent[string(p)] = append(w.consent[string(p)], wish{c, time.Now(), granted})
 }
 
+// hadAgreed tells what a person wanted before their latest wish.
+func (w *world) hadAgreed(p whatsapp.Phone, c whatsapp.Category) bool {
+	var last, before bool
+	for _, wish := range w.consent[string(p)] {
+		if wish.category == c {
+			before, last = last, wish.granted
+		}
+	}
+	return before
+}
+
 // consent records an opt-in as an operator's import does: consent ana marketing
 // [at=2026-01-01T00:00:00Z].
 func consent(w *world, l line) error {

@@ -32,11 +32,15 @@ func (m *Message) at() int64 {
 	return m.AcceptedAt
 }
 
+// provisional reports whether the message's instant is our own acceptance.
+// Meta's may be the same to the millisecond: the ledger differs all the same.
+func (m *Message) provisional() bool { return m.SentAt == 0 && m.DeliveredAt == 0 && m.ReadAt == 0 }
+
 // since is the earliest instant at which the ledger differs between two
 // versions of a message; 0 if it does not.
 func since(before, after *Message) int64 {
 	a, b := before.at(), after.at()
-	if a == b && counts(before) == counts(after) {
+	if a == b && counts(before) == counts(after) && before.provisional() == after.provisional() {
 		return 0
 	}
 	if a == 0 || (b > 0 && b < a) {

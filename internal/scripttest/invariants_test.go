@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"janela/internal/conversations"
 	"janela/internal/sandbox"
 	"janela/internal/store"
@@ -194,13 +196,24 @@ func (w *world) ledgerIsPure() error {
 		}
 		touches = append(touches, conversations.Touch{Contact: id, Number: number[1:]})
 	}
-	return db.Write(context.Background(), func(tx *store.Tx) error {
-		changed, err := conversations.Recompute(tx, touches...)
-		if err == nil && len(changed) > 0 {
-			err = fmt.Errorf("a fresh look at the messages changes %d conversations, the first: %+v", len(changed), changed[0])
-		}
+	const ledger = `SELECT 'c' || contact_id, number_id, category, origin, opened_at, expires_at, closed_at, provisional, messages_out, messages_in
+		FROM conversations ORDER BY contact_id, number_id, opened_at, category`
+	before, err := w.rows(ledger)
+	if err != nil {
+		return err
+	}
+	err = db.Write(context.Background(), func(tx *store.Tx) error {
+		_, err := conversations.Recompute(tx, touches...)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	after, err := w.rows(ledger)
+	if diff := cmp.Diff(before, after); err == nil && diff != "" {
+		err = fmt.Errorf("a fresh look at the messages gives other conversations (- kept, + fresh):\n%s", diff)
+	}
+	return err
 }
 
 var longNumber = regexp.MustCompile(`(?:1202555\d{4}|55119\d{8})`)

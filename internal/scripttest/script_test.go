@@ -147,6 +147,6 @@ func (s *script) play(t *testing.T, dir string) {
 		}
 	}
 	if failed {
-		t.Logf("the last lines of the log:\n%s", w.logs.tail(40))
+		t.Logf("the last lines of the log:\n%s", w.logs.tail(15))
 	}
 }

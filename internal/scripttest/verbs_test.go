@@ -18,7 +18,7 @@ func init() { // a map literal would refer to itself through readScript
 		"clock": clock, "advance": advance, "until": until,
 		"config": config, "start": func(w *world, _ line) error { return w.start() },
 		"stop":  func(w *world, _ line) error { return w.stop() },
-		"crash": func(w *world, _ line) error { return w.crash() },
+		"crash": crash,
 		"write": write, "drop": drop, "remove": remove, "audience": audience,
 		"consent": consent, "revoke": revoke, "reply": reply,
 		"meta": metaVerb, "template": template, "fault": fault, "webhooks": webhooks,
@@ -108,6 +108,35 @@ func advance(w *world, l line) error {
 	time.Sleep(d)
 	w.settle()
 	return nil
+}
+
+// crash kills janela, or kills it in the midst of its work: at a time, as soon as
+// a query gives a row. crash when 2026-11-23T12:00:00Z SELECT 1 FROM runs WHERE …
+func crash(w *world, l line) error {
+	if len(l.words) == 0 {
+		return w.crash()
+	}
+	if len(l.words) < 3 || l.words[0] != "when" {
+		return errors.New("write crash, or crash when TIME QUERY")
+	}
+	at, err := instant(l.words[1])
+	if err != nil {
+		return err
+	}
+	_, query, _ := strings.Cut(l.rest, l.words[1])
+	time.Sleep(time.Until(at))
+	// Not settled on purpose: time stands still while others work, so asking
+	// again and again meets them in the middle of it.
+	for range 100_000 {
+		rows, err := w.rows(query)
+		if err != nil {
+			return err
+		}
+		if len(rows) > 0 {
+			return w.crash()
+		}
+	}
+	return errors.New("the query never gave a row")
 }
 
 // config lays settings over config.toml: campaigns.poll=500ms.

@@ -48,15 +48,26 @@ func (s *Syncer) Kick() {
 // ends by itself soon after the token was replaced.
 const badTokenRetry = 15 * time.Second
 
+// tellEvery is how often a failure that stays the same is logged.
+const tellEvery = 10 * time.Minute
+
 // Run syncs at once, then every so often and when kicked, until ctx ends.
 func (s *Syncer) Run(ctx context.Context) error {
+	var last string
+	var told time.Time
 	for {
 		wait := s.cfg.Every
-		if err := s.Sync(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil
+		err := s.Sync(ctx)
+		switch {
+		case err == nil:
+			last = ""
+		case ctx.Err() != nil:
+			return nil
+		default:
+			if text := err.Error(); text != last || time.Since(told) >= tellEvery {
+				s.cfg.Log.Error("templates and numbers could not be read; what is known stays", "error", err)
+				last, told = text, time.Now()
 			}
-			s.cfg.Log.Error("templates and numbers could not be read; what is known stays", "error", err)
 			wait = min(wait, badTokenRetry)
 		}
 		timer := time.NewTimer(wait)

@@ -114,7 +114,7 @@ func (d *Daemon) build(ctx context.Context) error {
 	d.campaigns = campaigns.New(d.campaignsConfig())
 	d.scheduler = scheduler.NewLoop(d.db, d.campaigns.Fire, d.log)
 	d.metrics = newMetrics(d)
-	d.dispatch = dispatch.New(dispatch.Config{DB: d.db, Sender: d.clients.sender, PerSecond: d.perSecond, Outcomes: d.outcomes, Sent: d.metrics.sent,
+	d.dispatch = dispatch.New(dispatch.Config{DB: d.db, Sender: d.clients.sender, PerSecond: d.perSecond, Outcomes: d.outcomes, Resync: d.account.Kick, Sent: d.metrics.sent,
 		Log: d.log, Senders: d.cfg.WhatsApp.Senders, Drain: d.cfg.WhatsApp.Drain})
 	d.intake = intake.New(intake.Config{DB: d.db, Secrets: d.secrets.appSecrets(d.log), VerifyToken: d.secrets.verifyToken(d.log),
 		Outcomes: d.outcomes, Resync: d.account.Kick, Log: d.log})

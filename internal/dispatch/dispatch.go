@@ -29,6 +29,9 @@ type Config struct {
 	// Outcomes follows up, in the same transaction, what became of messages:
 	// the conversation ledger, then the producers.
 	Outcomes func(tx *store.Tx, out []outbox.Outcome) error
+	// Resync asks for a fresh look at the accounts: Meta refused a token. The
+	// first look that succeeds lifts the hold.
+	Resync func()
 	// Sent counts what happened, for metrics; called outside transactions.
 	Sent func(lane whatsapp.Lane, number string, to outbox.State, reason string, took time.Duration)
 	Log  *slog.Logger

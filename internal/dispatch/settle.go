@@ -116,6 +116,9 @@ func (l *lane) count(batch []result) {
 		if r.code.Class == whatsapp.ClassThrottleNumber {
 			r.pacer.throttled(time.Now())
 		}
+		if r.code.Class == whatsapp.ClassHaltAuth && l.d.cfg.Resync != nil {
+			l.d.cfg.Resync()
+		}
 		if l.d.cfg.Sent != nil && !r.Unused {
 			l.d.cfg.Sent(l.lane, r.stream.Number, r.To, r.Reason, r.took)
 		}

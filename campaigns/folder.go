@@ -211,6 +211,7 @@ func (w *folderWatch) refuse(d drop, problems tomlfile.Problems, again bool) {
 		if !known {
 			w.c.cfg.Log.Info("a campaign waits until Meta has been asked for its templates", "campaign", d.ID)
 		}
+		w.c.watch.again(d.Path)
 		return
 	}
 	for _, p := range problems {

@@ -32,6 +32,7 @@ var (
 	sqlNumbers = store.SQL(`SELECT ` + numberColumns + ` FROM numbers ORDER BY name`)
 	sqlDeclare = store.SQL(`INSERT INTO numbers (id, name, waba_id, unit) VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, waba_id = excluded.waba_id, unit = excluded.unit`)
+	sqlUnseen     = store.SQL(`SELECT COUNT(*) FROM numbers WHERE waba_id = ?1 AND seen_at = 0`)
 	sqlSeenNumber = store.SQL(`UPDATE numbers SET display = ?2, verified_name = ?3, status = ?4, quality = ?5, throughput = ?6,
 		messaging_limit = ?7, on_biz_app = ?8, seen_at = ?9 WHERE id = ?1`)
 )

@@ -154,7 +154,11 @@ func finish(tx *store.Tx, waba string, begun int64, numbers []cloudapi.Number) e
 	if err != nil {
 		return err
 	}
-	if gone > 0 {
+	fresh, _, err := store.Value[int64](tx, sqlUnseen, waba)
+	if err != nil {
+		return err
+	}
+	if gone > 0 || fresh > 0 { // what waited for the first look can go on
 		outbox.WakeAll(tx)
 		tx.Wake(Changed)
 	}

@@ -221,7 +221,9 @@ func people(from, to int) string {
 
 // oneOff and series write a definition; more goes into [recipients], rest to
 // the end of the file.
-func oneOff(id, at, more, rest string) string { return definition(id, "marketing", "oferta", "at = "+at, more, rest) }
+func oneOff(id, at, more, rest string) string {
+	return definition(id, "marketing", "oferta", "at = "+at, more, rest)
+}
 
 func series(id, cron, more, rest string) string {
 	return definition(id, "utility", "aviso", fmt.Sprintf("cron = %q", cron), more, rest)

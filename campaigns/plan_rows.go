@@ -162,6 +162,7 @@ func (w *planWalk) survey(ctx context.Context, a *Audience, name string) error {
 	defer phones.close()
 	defer keys.close()
 	bad, rows := 0, 0
+	news := noticed{x: &expansion{c: w.c, run: RunRecord{Campaign: w.in.Def.ID}}, dups: phones}
 	err := w.rows(ctx, a, func(p planRow) error {
 		rows++
 		if p.bad != nil {
@@ -174,8 +175,11 @@ func (w *planWalk) survey(ctx context.Context, a *Audience, name string) error {
 		if err := keys.addKey(p.r.OnceKey, p.row); err != nil {
 			return err
 		}
-		return phones.add(p.r.Phone, p.row)
+		return news.add(ctx, p.r, p.row)
 	})
+	if err == nil {
+		err = news.flush(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"regexp"
 	"sync"
 	"time"
 
@@ -51,6 +52,9 @@ const badTokenRetry = 15 * time.Second
 // tellEvery is how often a failure that stays the same is logged.
 const tellEvery = 10 * time.Minute
 
+// trace is what differs in Meta's errors each time.
+var trace = regexp.MustCompile(` \[trace [^\]]*\]`)
+
 // Run syncs at once, then every so often and when kicked, until ctx ends.
 func (s *Syncer) Run(ctx context.Context) error {
 	var last string
@@ -64,7 +68,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		default:
-			if text := err.Error(); text != last || time.Since(told) >= tellEvery {
+			if text := trace.ReplaceAllString(err.Error(), ""); text != last || time.Since(told) >= tellEvery {
 				s.cfg.Log.Error("templates and numbers could not be read; what is known stays", "error", err)
 				last, told = text, time.Now()
 			}

@@ -13,6 +13,9 @@ type pace struct {
 	never     bool      // no window comes any more
 }
 
+// farAhead is further than any plan, and no more than a Duration can hold.
+const farAhead = 100 * 365 * 24 * time.Hour
+
 // newPace starts at the first instant from start on that lies in a window.
 func newPace(windows Windows, perSecond float64, start time.Time) *pace {
 	p := &pace{windows: windows, perSecond: perSecond}
@@ -33,7 +36,8 @@ func (p *pace) open(from time.Time) {
 // than in the call before. Zero: never.
 func (p *pace) at(n int64) time.Time {
 	for !p.never {
-		at := p.opens.Add(time.Duration((float64(n) - p.before) / p.perSecond * float64(time.Second)))
+		seconds := min((float64(n)-p.before)/p.perSecond, farAhead.Seconds())
+		at := p.opens.Add(time.Duration(seconds * float64(time.Second)))
 		if p.closes.IsZero() || at.Before(p.closes) {
 			return at
 		}

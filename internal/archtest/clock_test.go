@@ -23,6 +23,7 @@ var clocks = map[string]string{
 	"dispatch.lane.wait":              "pacing",
 	"dispatch.lane.send":              "how long Meta took, and when it took the message",
 	"dispatch.lane.count":             "pacing",
+	"account.Syncer.Run":              "how often the same failure is logged",
 	"httpapi.Server.draftOf":          "the date that a draft proposes",
 	"daemon.secretFile.get":           "how often a secret's file is looked at",
 }

@@ -269,7 +269,7 @@ func TestPaceAgainstSteps(t *testing.T) {
 		start := time.Date(2026, 10, 31, rapid.IntRange(0, 23).Draw(t, "hour"), 17, 0, 0, time.UTC) // clocks change in New York
 		p := newPace(w, 1, start)
 		at := start
-		for n := int64(0); n < 700; n++ {
+		for n := range int64(700) {
 			for !w.Open(at) {
 				at = at.Truncate(time.Minute).Add(time.Minute)
 			}

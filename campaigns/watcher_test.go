@@ -36,7 +36,7 @@ func TestWatcherAgainstAModel(t *testing.T) {
 		for _, name := range names {
 			model[name] = &file{}
 		}
-		emptied := false
+		var emptied bool
 		for now := 1; now < 40; now++ {
 			for _, name := range names {
 				f := model[name]

@@ -120,7 +120,7 @@ func (x *expansion) prepare(ctx context.Context) error {
 		return err
 	}
 	for _, p := range x.in.Problems {
-		if p.Severity == tomlfile.Error && frozenMatters(p.Path) {
+		if p.Severity == tomlfile.Error && frozenMatters(p.Path) && !x.skips(p.Path) {
 			return &unusable{FailedRun, p.String()}
 		}
 	}
@@ -140,6 +140,14 @@ func (x *expansion) campaign(ctx context.Context) (camp Campaign, err error) {
 		return err
 	})
 	return camp, err
+}
+
+// skips reports whether a fault is only that the template is not approved now,
+// and the definition says to skip what comes then: the gate refuses each row, so
+// that the report names them.
+func (x *expansion) skips(path string) bool {
+	t := &x.in.Template
+	return path == "template.name" && x.in.Def.Template.OnNotApproved == NotApprovedSkip && t.Hash != "" && !t.Sendable()
 }
 
 // frozenMatters reports whether a fault concerns a run, whose files and date

@@ -219,15 +219,18 @@ func (in *Intake) inbound(tx *store.Tx, m webhook.Inbound) error {
 	return err
 }
 
-// changedIdentity takes in a change of number or user id. The new number is
-// learnt as the same person, so that every revocation goes with it; a grant
-// does not, because a grant counts only where it was given.
+// changedIdentity takes in a change of number or user id. What is new gets a
+// contact of its own, joined to the old one: every revocation goes with the
+// person; a grant does not, because it counts only where it was given.
 func (in *Intake) changedIdentity(tx *store.Tx, m webhook.Inbound, old whatsapp.Identity) error {
-	ids := append([]whatsapp.Identity{old}, identities(m.System.NewWaID, m.System.UserID, m.System.ParentUserID)...)
-	if len(ids) == 1 {
+	ids := identities(m.System.NewWaID, m.System.UserID, m.System.ParentUserID)
+	if len(ids) == 0 {
 		return nil
 	}
-	_, err := contacts.Learn(tx, ids...)
+	if _, err := learn(tx, ids...); err != nil { // it brings ids to the form of the book
+		return err
+	}
+	_, err := contacts.Learn(tx, old, ids[0])
 	return err
 }
 

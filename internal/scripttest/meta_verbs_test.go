@@ -17,16 +17,17 @@ import (
 
 // templates are those of the sandbox, and two plain ones with one value each.
 func templates(waba string) []sandbox.Template {
-	body := func(text string) json.RawMessage {
-		b, err := json.Marshal([]map[string]any{{"type": "BODY", "text": text, "example": map[string]any{"body_text": [][]string{{"Ana"}}}}})
-		if err != nil {
-			panic(err) // constant strings
-		}
-		return b
-	}
 	return append(sandbox.DefaultTemplates(waba),
-		sandbox.Template{WABA: waba, Name: "promo", Language: "pt_BR", Category: "MARKETING", Status: "APPROVED", Components: body("Oi, {{1}}! Hoje tudo com desconto.")},
-		sandbox.Template{WABA: waba, Name: "aviso", Language: "pt_BR", Category: "UTILITY", Status: "APPROVED", Components: body("Oi, {{1}}. Seu pedido saiu para entrega.")})
+		sandbox.Template{WABA: waba, Name: "promo", Language: "pt_BR", Category: "MARKETING", Status: "APPROVED", Components: plainBody("Oi, {{1}}! Hoje tudo com desconto.")},
+		sandbox.Template{WABA: waba, Name: "aviso", Language: "pt_BR", Category: "UTILITY", Status: "APPROVED", Components: plainBody("Oi, {{1}}. Seu pedido saiu para entrega.")})
+}
+
+func plainBody(text string) json.RawMessage {
+	b, err := json.Marshal([]map[string]any{{"type": "BODY", "text": text, "example": map[string]any{"body_text": [][]string{{"Ana", "20%"}}}}})
+	if err != nil {
+		panic(err) // constant strings
+	}
+	return b
 }
 
 // metaVerb changes how Meta behaves. Before the first start: duplicate=0.5
@@ -105,10 +106,11 @@ func span(text string) (s sandbox.Span, err error) {
 }
 
 // template changes a template at Meta: template promo/pt_BR PAUSED, template
-// promo/pt_BR category=UTILITY, template promo/pt_BR PENDING silent.
+// promo/pt_BR category=UTILITY, template promo/pt_BR PENDING silent, template
+// promo/pt_BR body="Oi, {{1}} e {{2}}!" (a new body, without a callback).
 func template(w *world, l line) error {
 	opt, words := options(l.words)
-	if err := only(opt, "category"); err != nil {
+	if err := only(opt, "category", "body"); err != nil {
 		return err
 	}
 	if err := need(l, 2); err != nil {
@@ -117,6 +119,14 @@ func template(w *world, l line) error {
 	name, language, ok := strings.Cut(words[0], "/")
 	if !ok {
 		return errors.New("a template is written name/language")
+	}
+	if text := opt["body"]; text != "" {
+		category := "MARKETING"
+		if opt["category"] != "" {
+			category = opt["category"]
+		}
+		t := sandbox.Template{WABA: waba, Name: name, Language: language, Category: category, Status: "APPROVED", Components: plainBody(text)}
+		return w.meta.do(func(s *sandbox.Sandbox) error { return s.AddTemplate(t) })
 	}
 	c := sandbox.TemplateChange{WABA: waba, Name: name, Language: language, Category: opt["category"]}
 	for _, word := range words[1:] {
@@ -190,10 +200,10 @@ func webhooks(w *world, l line) error {
 }
 
 // inbound lets a person write: inbound ana "Olá" [number=ID] [type=image]
-// [button=PAYLOAD] [answers=last] [ad=true].
+// [button=PAYLOAD] [answers=last] [ad=true] [by=userid].
 func inbound(w *world, l line) error {
 	opt, words := options(l.words)
-	if err := only(opt, "number", "type", "button", "answers", "ad"); err != nil {
+	if err := only(opt, "number", "type", "button", "answers", "ad", "by"); err != nil {
 		return err
 	}
 	if len(words) != 2 {
@@ -203,7 +213,8 @@ func inbound(w *world, l line) error {
 	if err != nil {
 		return err
 	}
-	in := sandbox.Inbound{From: string(p), NumberID: opt["number"], Type: opt["type"], Text: words[1], ButtonPayload: opt["button"], Referral: opt["ad"] == "true"}
+	in := sandbox.Inbound{From: string(p), NumberID: opt["number"], Type: opt["type"], Text: words[1], ButtonPayload: opt["button"], Referral: opt["ad"] == "true",
+		BSUIDOnly: opt["by"] == "userid"}
 	if opt["answers"] == "last" {
 		list := w.meta.box.Phone(string(p), 1)
 		if len(list) == 0 {

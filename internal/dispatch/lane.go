@@ -103,7 +103,7 @@ func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 			return err
 		}
 		var err error
-		tickets, next, err = l.claim(tx)
+		tickets, next, err = l.claim(tx, l.inFlight()-len(batch))
 		return err
 	})
 	if err != nil {
@@ -128,14 +128,16 @@ func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 const maxClaim = 200
 
 // claim takes what the pacers, the streams' own rates and the free senders
-// allow. Streams take turns in being first.
-func (l *lane) claim(tx *store.Tx) ([]ticket, time.Duration, error) {
+// allow. flying is what is in flight once this turn's results are settled: were
+// they counted, the last of them could end the turn with nothing claimed and
+// nothing left to wake the loop. Streams take turns in being first.
+func (l *lane) claim(tx *store.Tx, flying int) ([]ticket, time.Duration, error) {
 	open, opens, err := gate.Opens(tx, l.lane)
 	if err != nil {
 		return nil, 0, err
 	}
 	now := time.Now() // pacing, not a decision about the message
-	free := min(2*cap(l.slots)-l.inFlight(), maxClaim)
+	free := min(2*cap(l.slots)-flying, maxClaim)
 	sleep := idle
 	if !opens.IsZero() {
 		sleep = min(sleep, max(opens.Sub(tx.Now()), 0)+time.Millisecond)

@@ -43,8 +43,10 @@ func setting(name string, fallback int) int {
 
 // world is a daemon in its own process and the sandbox in ours.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
+	graph   string
+	port    int
 	binary  string
 	sandbox *sandbox.Sandbox
 	logs    bytes.Buffer
@@ -56,7 +58,7 @@ func TestCrash(t *testing.T) {
 		t.Skip("kills processes for half a minute")
 	}
 	kills, recipients := setting("CRASH_KILLS", 12), setting("CRASH_RECIPIENTS", 3000)
-	w := newWorld(t, recipients)
+	w := newWorld(t, recipients, misbehaving())
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
@@ -85,13 +87,8 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-func newWorld(t *testing.T, recipients int) *world {
-	w := &world{t: t, dir: t.TempDir()}
-	w.binary = filepath.Join(w.dir, "janela")
-	if out, err := exec.Command("go", "build", "-o", w.binary, "janela/cmd/janela").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	daemonPort := freePort(t)
+// misbehaving repeats and reorders its callbacks, quickly.
+func misbehaving() sandbox.Profile {
 	profile := sandbox.Quiet()
 	profile.AnswerLatency = sandbox.Span{Min: 5 * time.Millisecond, Max: 25 * time.Millisecond}
 	profile.StatusDelay = sandbox.Span{Min: 20 * time.Millisecond, Max: 400 * time.Millisecond}
@@ -99,6 +96,17 @@ func newWorld(t *testing.T, recipients int) *world {
 	profile.ReadDelay = sandbox.Span{Min: 50 * time.Millisecond, Max: 800 * time.Millisecond}
 	profile.Posters, profile.Batch = 4, 50
 	profile.RetryMin, profile.RetryMax = 200*time.Millisecond, time.Second
+	return profile
+}
+
+func newWorld(t testing.TB, recipients int, profile sandbox.Profile) *world {
+	w := &world{t: t, dir: t.TempDir()}
+	w.binary = filepath.Join(w.dir, "janela")
+	if out, err := exec.Command("go", "build", "-o", w.binary, "janela/cmd/janela").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	daemonPort := freePort(t)
+	w.port = daemonPort
 	var err error
 	w.sandbox, err = sandbox.New(sandbox.Config{Token: "sandbox-token", AppSecret: "secret", VerifyToken: "verify", Seed: 7, Profile: profile,
 		WebhookURL: fmt.Sprintf("http://127.0.0.1:%d/webhooks/whatsapp", daemonPort),
@@ -108,7 +116,7 @@ func newWorld(t *testing.T, recipients int) *world {
 		t.Fatal(err)
 	}
 	graph := httptest.NewServer(w.sandbox)
-	graph.Config.ErrorLog = nil
+	w.graph = graph.URL
 	ctx, cancel := context.WithCancel(context.Background())
 	var posting sync.WaitGroup
 	posting.Go(func() { _ = w.sandbox.Run(ctx) })
@@ -119,11 +127,11 @@ func newWorld(t *testing.T, recipients int) *world {
 		graph.Close()
 	})
 	w.consent(recipients)
-	w.files(graph.URL, daemonPort)
+	w.files(1000)
 	return w
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -134,13 +142,14 @@ func freePort(t *testing.T) int {
 
 // consent records a grant for every recipient, before the daemon ever runs.
 func (w *world) consent(n int) {
-	db, err := store.Open(w.t.Context(), store.Config{Path: filepath.Join(w.dir, "janela.db")})
+	ctx := context.Background()
+	db, err := store.Open(ctx, store.Config{Path: filepath.Join(w.dir, "janela.db")})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer db.Close()
 	for len(w.people) < n {
-		err := db.Bulk(w.t.Context(), func(tx *store.Tx) error {
+		err := db.Bulk(ctx, func(tx *store.Tx) error {
 			for range min(200, n-len(w.people)) {
 				p := whatsapp.Phone(fmt.Sprintf("+5511900%06d", len(w.people)))
 				w.people = append(w.people, p)
@@ -157,7 +166,7 @@ func (w *world) consent(n int) {
 	}
 }
 
-func (w *world) files(graph string, port int) {
+func (w *world) files(perSecond int) {
 	var csv strings.Builder
 	csv.WriteString("telefone,nome,desconto,link\n")
 	for i, p := range w.people {
@@ -176,7 +185,7 @@ id = %q
 [[whatsapp.accounts.numbers]]
 id = %q
 name = "loja"
-per_second = 1000
+per_second = %d
 [campaigns]
 folder = "campaigns.d"
 status = "status"
@@ -186,7 +195,7 @@ timezone = "America/Sao_Paulo"
 approval = "off"
 [http]
 listen = "127.0.0.1:%d"
-`, graph, senders, waba, number, port),
+`, w.graph, senders, waba, number, perSecond, w.port),
 		"campaigns.d/natal.csv": csv.String(),
 		"campaigns.d/natal.toml": `
 id = "natal"

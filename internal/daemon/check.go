@@ -156,8 +156,8 @@ func (k *checker) accounts() {
 			if ids[n.ID] {
 				k.fault(at+".id", fmt.Sprintf("the number %s stands twice", n.ID), "remove one")
 			}
-			if n.PerSecond < 0 || n.PerSecond > 1000 {
-				k.fault(at+".per_second", "per_second must be from 0 to 1000", "leave it out for Meta's default of 80")
+			if n.PerSecond < 0 || n.PerSecond > 100_000 {
+				k.fault(at+".per_second", "per_second must be from 0 to 100000", "leave it out for Meta's default of 80; Meta allows 1000 at most")
 			}
 			names[n.Name], ids[n.ID] = true, true
 		}

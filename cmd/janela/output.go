@@ -117,19 +117,26 @@ func printTable(w io.Writer, header []string, rows [][]string) error {
 	if !onTerminal(w) {
 		return printColumns(w, header, rows)
 	}
-	if !coloured(w) {
-		text.DisableColors()
+	width := 0
+	if f, ok := w.(*os.File); ok {
+		width, _, _ = term.GetSize(int(f.Fd()))
+	}
+	_, err := fmt.Fprintln(w, drawTable(header, rows, width, coloured(w)))
+	return err
+}
+
+// drawTable draws at most width columns; 0 for no limit.
+func drawTable(header []string, rows [][]string, width int, colours bool) string {
+	text.DisableColors()
+	if colours {
+		text.EnableColors()
 	}
 	t := table.NewWriter()
-	t.SetOutputMirror(w)
 	t.SetStyle(table.StyleLight)
 	t.Style().Options.DrawBorder = false
+	t.Style().Format.Header = text.FormatDefault
 	t.Style().Color.Header = text.Colors{text.Bold}
-	if f, ok := w.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-			t.Style().Size.WidthMax = width
-		}
-	}
+	t.Style().Size.WidthMax = max(width, 0)
 	head := table.Row{}
 	for _, h := range header {
 		head = append(head, h)
@@ -142,8 +149,7 @@ func printTable(w io.Writer, header []string, rows [][]string) error {
 		}
 		t.AppendRow(line)
 	}
-	t.Render()
-	return nil
+	return t.Render()
 }
 
 func printColumns(w io.Writer, header []string, rows [][]string) error {

@@ -38,7 +38,7 @@ func serve(a *app) error {
 	defer stop()
 	d, err := daemon.New(ctx, daemon.Options{Config: cfg, Log: log, Version: version()})
 	if err != nil {
-		return &exitError{1, err}
+		return err
 	}
 	context.AfterFunc(ctx, stop) // from now on a second signal kills
 	d.ShowProgress(progress)

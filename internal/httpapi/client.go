@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"janela/optin"
 )
@@ -319,6 +320,9 @@ func (c *Client) Conversations(ctx context.Context, q ConversationsQuery, each f
 
 // Reply queues a free-form text.
 func (c *Client) Reply(ctx context.Context, in ReplyRequest) (out ReplyReply, err error) {
+	if !utf8.ValidString(in.Text) { // JSON would put other characters in its place
+		return out, invalid("the text is not UTF-8")
+	}
 	return out, c.call(ctx, "POST", "/v1/replies", nil, in, &out)
 }
 

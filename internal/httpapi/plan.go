@@ -59,7 +59,7 @@ func readable(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return notFound("there is no file %s", path)
+		return invalid("there is no file %s", path)
 	case err != nil:
 		return invalid("the definition cannot be read: %v", err)
 	case info.IsDir():

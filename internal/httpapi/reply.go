@@ -49,8 +49,6 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case strings.TrimSpace(in.Text) == "":
 		return invalid("the text is empty")
-	case !utf8.ValidString(in.Text):
-		return invalid("the text is not UTF-8")
 	case utf8.RuneCountInString(in.Text) > maxText:
 		return invalid("the text has %d characters; WhatsApp takes %d", utf8.RuneCountInString(in.Text), maxText)
 	}

@@ -37,7 +37,7 @@ func TestWatcherAgainstAModel(t *testing.T) {
 			model[name] = &file{}
 		}
 		var emptied bool
-		for now := 1; now < 40; now++ {
+		for now := 1; now < 20; now++ {
 			for _, name := range names {
 				f := model[name]
 				path := filepath.Join(dir, name)

@@ -121,7 +121,7 @@ func approvable(tx *store.Tx, camp Campaign, plan string) (Revision, error) {
 	if waiting == "" {
 		return Revision{}, refusef("nothing of campaign %s waits for approval", camp.ID)
 	}
-	return Revision{}, refusef("plan %q is not what waits: the definition, its audience or its template is another by now; look at it with janela campaigns plan %s, then approve it with janela campaigns approve %s --plan %s",
+	return Revision{}, refusef("plan %q is not what waits: the definition, its audience or its template is another by now; look at it with janela plan %s, then approve it with janela campaigns approve %s --plan %s",
 		plan, camp.Path, camp.ID, waiting)
 }
 

@@ -280,7 +280,7 @@ func (c *Campaigns) gone(ctx context.Context, d drop) {
 	if !paused {
 		return
 	}
-	c.cfg.Log.Warn("the definition is gone: its campaign is paused until the file comes back; to end it for good run janela campaigns cancel "+d.ID, "campaign", d.ID)
+	c.cfg.Log.Warn("the definition is gone: its campaign is paused until the file comes back; to end it for good run janela campaigns cancel "+d.ID+" --yes", "campaign", d.ID)
 }
 
 // owner names who dropped a file, for the audit log and the second pair of eyes.

@@ -13,6 +13,6 @@ var reserved = map[string]string{
 	"throttle.ramp":                "use throttle.per_second",
 	"guard":                        "leave the table out; the daemon pauses on bad answers by itself",
 	"approval.required":            "config.toml decides which campaigns need approval",
-	"cost":                         "leave the table out; \"janela campaign plan\" says how many messages would leave",
+	"cost":                         "leave the table out; \"janela plan\" says how many messages would leave",
 	"delivery":                     "the template carries its time to live; set it in WhatsApp Manager",
 }

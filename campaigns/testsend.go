@@ -153,7 +153,7 @@ func (x *expansion) enqueueTest(tx *store.Tx, to whatsapp.Phone, row Recipient, 
 		return 0, err
 	}
 	if !known {
-		return 0, refusef("not sent: %s: nobody has recorded a consent of %v; record it with janela optin grant", gate.NoOptIn, to)
+		return 0, refusef("not sent: %s: nobody has recorded a consent of %v; record it with janela optin grant PHONE --category %s", gate.NoOptIn, to, d.Category)
 	}
 	s, err := outbox.OpenStream(tx, outbox.Stream{Number: number.ID, WABA: number.WABA, Category: d.Category, Template: d.Template.Name,
 		Language: whatsapp.Language(d.Template.Language)})

@@ -247,9 +247,11 @@ func (w *world) faults(random *rand.Rand) {
 	}
 }
 
-func (w *world) start() *exec.Cmd {
+// start starts the daemon; env comes after, and so over, the usual secrets.
+func (w *world) start(env ...string) *exec.Cmd {
 	cmd := exec.Command(w.binary, "serve", "--config", filepath.Join(w.dir, "config.toml"))
 	cmd.Env = append(os.Environ(), "JANELA_WHATSAPP_TOKEN=sandbox-token", "JANELA_WHATSAPP_APP_SECRET=secret", "JANELA_WHATSAPP_VERIFY_TOKEN=verify")
+	cmd.Env = append(cmd.Env, env...)
 	cmd.Stdout, cmd.Stderr = io.Discard, &w.logs
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)

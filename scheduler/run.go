@@ -185,6 +185,6 @@ func (l *Loop) tell(out outcome) {
 		l.log.Warn("a slot did not fire", "schedule", s.slot.Key, "civil", s.slot.Civil, "zone", s.slot.Zone, "state", s.state, "note", s.note)
 	}
 	if f := out.fired; f != nil {
-		l.log.Info("a slot fired", "schedule", f.Key, "civil", f.Civil, "zone", f.Zone, "late", f.Late)
+		l.log.Info("a slot fired", "schedule", f.Key, "civil", f.Civil, "zone", f.Zone, "late", f.Late.String())
 	}
 }

@@ -55,9 +55,6 @@ var fewRows = map[string]string{
 // walk, with the reason.
 var mayScan = map[string]string{
 	"outbox: FROM tallies t GROUP BY t.state, t.reason": "metrics and progress: the whole outbox is what they count, a few rows per run",
-	"outbox: FROM tallies t JOIN streams s ON":          "known fault: sorts by stream instead of starting at tallies_queued; a few microseconds per thousand runs",
-	"outbox: FROM streams s WHERE s.campaign_id = ?1":   "known fault: streams have no index by campaign; grows with runs",
-	"outbox: FROM streams s JOIN tallies t ON":          "known fault: streams have no index by campaign; grows with runs",
 }
 
 // bare mirrors how store prepares statements: with a unary plus, so that the

@@ -224,6 +224,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.loop(doorsCtx, &doors, "progress", d.showProgress)
 	}
 	d.ready.Store(true)
+	d.warnGraph(time.Now())
 	d.log.Info("janela is running", "http", d.addr, "campaigns", d.cfg.file(d.cfg.Campaigns.Folder), "database", d.cfg.file(d.cfg.Store.Path))
 	<-ctx.Done()
 	d.ready.Store(false)

@@ -11,7 +11,8 @@
 //
 // Invariants:
 //   - a claim is on disk before its request is written
-//   - a turn claims no more than the free senders and 100 ms of the allowed rate
+//   - a turn claims no more than twice the senders (so that they never wait for the
+//     database) and 100 ms of the allowed rate
 //     can take: what is claimed counts as in flight
 //   - a ticket that never reached a sender goes back to queued and burns no
 //     attempt

@@ -41,11 +41,11 @@ var (
 	sqlStream     = store.SQL(`SELECT ` + streamColumns + ` FROM streams s WHERE s.id = ?1`)
 	sqlStreamKey  = store.SQL(`SELECT ` + streamColumns + ` FROM streams s WHERE s.run_id = ?1 AND s.number_id = ?2 AND s.category = ?3 AND s.template = ?4 AND s.language = ?5 AND s.campaign_id = ?6`)
 	sqlStreamRun  = store.SQL(`SELECT ` + streamColumns + ` FROM streams s WHERE s.run_id = ?1 AND s.run_id > 0`)
-	sqlStreamCamp = store.SQL(`SELECT ` + streamColumns + ` FROM streams s WHERE s.campaign_id = ?1`)
+	sqlStreamCamp = store.SQL(`SELECT ` + streamColumns + ` FROM streams s WHERE s.campaign_id = ?1 AND s.campaign_id <> ''`)
 	sqlNewStream  = store.SQL(`INSERT INTO streams (id, lane, number_id, waba_id, category, template, language, campaign_id, run_id, windows, per_second, not_approved, template_hash, dry_run, created_at)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)`)
-	sqlReady = store.SQL(`SELECT ` + streamColumns + `, t.n FROM tallies t JOIN streams s ON s.id = t.stream_id
-		WHERE t.state = 'queued' AND t.n > 0 AND t.reason = '' AND s.lane = ?1 ORDER BY s.id`)
+	sqlReady = store.SQL(`SELECT ` + streamColumns + `, t.n FROM tallies t CROSS JOIN streams s
+		WHERE s.id = t.stream_id AND t.state = 'queued' AND t.n > 0 AND t.reason = '' AND s.lane = ?1 ORDER BY t.stream_id`)
 	sqlRemake  = store.SQL(`UPDATE streams SET template_hash = ?2 WHERE id = ?1`)
 	sqlNextDue = store.SQL(`SELECT not_before FROM messages WHERE stream_id = ?1 AND state = 'queued' ORDER BY not_before, id LIMIT 1`)
 )

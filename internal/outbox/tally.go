@@ -110,7 +110,7 @@ var (
 	sqlTalliesRun = store.SQL(`SELECT t.state, t.reason, SUM(t.n) FROM streams s JOIN tallies t ON t.stream_id = s.id
 		WHERE s.run_id = ?1 AND s.run_id > 0 GROUP BY t.state, t.reason HAVING SUM(t.n) > 0`)
 	sqlTalliesCampaign = store.SQL(`SELECT t.state, t.reason, SUM(t.n) FROM streams s JOIN tallies t ON t.stream_id = s.id
-		WHERE s.campaign_id = ?1 GROUP BY t.state, t.reason HAVING SUM(t.n) > 0`)
+		WHERE s.campaign_id = ?1 AND s.campaign_id <> '' GROUP BY t.state, t.reason HAVING SUM(t.n) > 0`)
 	sqlTalliesAll = store.SQL(`SELECT t.state, t.reason, SUM(t.n) FROM tallies t GROUP BY t.state, t.reason HAVING SUM(t.n) > 0`)
 )
 

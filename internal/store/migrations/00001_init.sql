@@ -277,6 +277,7 @@ CREATE TABLE streams (
   dry_run       INTEGER NOT NULL DEFAULT 0,
   created_at    INTEGER NOT NULL
 );
+CREATE INDEX streams_campaign ON streams (campaign_id) WHERE campaign_id <> '';
 CREATE UNIQUE INDEX streams_key ON streams (run_id, number_id, category, template, language, campaign_id);
 
 -- owner: outbox

@@ -25,6 +25,7 @@ var clocks = map[string]string{
 	"dispatch.lane.count":             "pacing",
 	"account.Syncer.Run":              "how often the same failure is logged",
 	"httpapi.Server.draftOf":          "the date that a draft proposes",
+	"daemon.Daemon.Run":               "warns of a Graph version that ends",
 	"daemon.secretFile.get":           "how often a secret's file is looked at",
 }
 

@@ -11,9 +11,8 @@
 //
 // Invariants:
 //   - a claim is on disk before its request is written
-//   - a turn claims no more than twice the senders (so that they never wait for the
-//     database) and 100 ms of the allowed rate
-//     can take: what is claimed counts as in flight
+//   - a turn claims no more than twice the senders (they should not wait for the
+//     database) and 100 ms of the allowed rate: what is claimed is in flight
 //   - a ticket that never reached a sender goes back to queued and burns no
 //     attempt
 //   - after GotConn nothing is ever sent again without proof that Meta did not

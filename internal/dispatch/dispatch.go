@@ -132,6 +132,7 @@ type pacer struct {
 	all     *rate.Limiter
 	lanes   map[whatsapp.Lane]*rate.Limiter
 	pairs   map[int64]time.Time // contact → earliest next message (Meta: one per 6 s and pair)
+	pruned  time.Time           // when pairs was last gone through
 	unknown int                 // in a row
 }
 
@@ -205,7 +206,8 @@ func (p *pacer) pair(contact int64, now time.Time) (next time.Time, ok bool) {
 	if at := p.pairs[contact]; now.Before(at) {
 		return at, false
 	}
-	if len(p.pairs) > 10_000 { // forget those whose time has passed
+	if now.Sub(p.pruned) >= pairGap { // forget those whose time has passed, not at every message
+		p.pruned = now
 		for c, at := range p.pairs {
 			if !now.Before(at) {
 				delete(p.pairs, c)

@@ -1,2 +1,68 @@
-// Package scripttest plays the scripts of testdata/script.
+// Package scripttest plays the scripts of testdata/script/*.txtar: each drives
+// the whole daemon against the sandbox, in one process and in fake time.
+//
+// A script runs in a testing/synctest bubble. The daemon is the real one, built
+// from a config.toml; the sandbox stands behind a server of its own, because
+// Meta outlives us; between them is a network of pipes in memory with a real
+// http.Server and http.Transport at its ends. Time passes only where the script
+// says so, and then at once, so a script may take a year. The calendar is real:
+// begin with clock.
+//
+//	go test ./internal/scripttest                       all
+//	go test ./internal/scripttest -run '/crash'         some
+//	go test ./internal/scripttest -update -run '/crash' write the expected rows anew; read the diff
+//
+// A script is a txtar archive: commands first, one a line, # for remarks, then
+// files. People are ana, bruno, carla, diego, elisa, fabio, gabi, heitor, iris,
+// joao, and p1 to p9999; in files and queries $ana stands for her number. There
+// are the sandbox's templates, and promo (marketing) and aviso (utility), both
+// pt_BR with one value.
+//
+// The daemon:
+//
+//	clock TIME                       set the time, before start
+//	config SECTION.KEY=VALUE …       over the archive's config.toml, or the usual one; before start
+//	start, stop                      stop is SIGTERM
+//	crash [when TIME QUERY]          kill -9, now or as soon as the query has a row
+//	advance DURATION, until TIME
+//	drop FILE [as NAME] …            into the campaigns folder; remove NAME …
+//	audience NAME p1-p40             a file with these people in it
+//	write FILE TEXT                  beside config.toml
+//	consent WHO CATEGORY [at=TIME]   revoke WHO [CATEGORY]
+//	reply WHO TEXT [number=ID]       a free-form message, as the API queues it
+//
+// Meta:
+//
+//	meta KEY=VALUE …                 before start: latency, status-delay, read-delay, duplicate, reorder,
+//	                                 omit-delivered, never-delivered, undeliverable, held, read, bsuid,
+//	                                 conversation, rate, posters, batch, seed
+//	meta away, meta back             nobody reaches it; meta token TEXT: only this token counts
+//	template NAME/LANG STATUS [silent] | category=C | body=TEXT
+//	fault KIND [count=N] [code=N] [status=N] [to=WHO] [template=T] [number=ID] [delay=D] [kind=K] [process=true]
+//	fault none                       the kinds are the sandbox's
+//	webhooks hold, webhooks release
+//	inbound WHO TEXT [number=ID] [type=T] [button=PAYLOAD] [answers=last] [ad=true] [by=userid]
+//	preference WHO stop|resume
+//	foreign WHO TEXT | template=T    another program sends from our number
+//
+// What should be (asked when everything that can happen now has happened):
+//
+//	expect-sends N|A..B [to WHO] [template T] [number ID] [category C]   accepted by Meta, since the beginning
+//	expect-no-send WHO
+//	expect-state WHO STATE [REASON]  of the latest message to them
+//	expect-states STATE=N …          of all messages; no others
+//	expect-wait WHO REASON           what the gate says of it
+//	expect-rows FILE QUERY           FILE is in the archive; instants and numbers are made readable
+//	expect-hold SCOPE REASON, expect-no-hold
+//	expect-alert TEXT, expect-no-alert
+//	expect-log TEXT, expect-no-log TEXT
+//	expect-refusals [CODE=N|some …]  of Meta
+//
+// After every script, whatever it was about, invariants_test.go asks: by Meta's
+// ledger no message was processed twice, and no run reached anybody twice; what
+// Meta accepted has a row that says it may have been sent; nobody got a template
+// without consent, by what the script itself made them want; nothing is in
+// flight; tallies add up; every callback was understood; the conversations are
+// what a fresh look at the messages gives; no secret, number, text or wamid
+// stands in a log, an alert or a status; no goroutine is left.
 package scripttest

@@ -74,12 +74,19 @@ func (l *lane) drain(cancel context.CancelFunc) {
 		if len(batch) == 0 {
 			return
 		}
-		if err := l.write(context.Background(), func(tx *store.Tx) error { return l.settle(tx, batch) }); err != nil {
+		var judged []result
+		err := l.write(context.Background(), func(tx *store.Tx) (err error) {
+			judged, err = l.settle(tx, batch)
+			return err
+		})
+		if err != nil {
 			if !errors.Is(err, store.ErrCrashed) {
 				l.d.cfg.Log.Error("results of the last requests could not be written; their messages are unknown after the next start", "lane", l.lane, "error", err)
 			}
 			return
 		}
+		l.after(batch)
+		l.count(judged)
 	}
 }
 
@@ -95,14 +102,13 @@ func (l *lane) write(ctx context.Context, fn func(*store.Tx) error) error {
 // and says how long the loop may sleep.
 func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 	batch := l.take(200)
+	var judged []result
 	var tickets []ticket
 	var next time.Duration
-	err := l.write(ctx, func(tx *store.Tx) error {
-		tickets = tickets[:0]
-		if err := l.settle(tx, batch); err != nil {
+	err := l.write(ctx, func(tx *store.Tx) (err error) {
+		if judged, err = l.settle(tx, batch); err != nil {
 			return err
 		}
-		var err error
 		tickets, next, err = l.claim(tx, l.inFlight()-len(batch))
 		return err
 	})
@@ -111,7 +117,7 @@ func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	l.after(batch)
-	l.count(batch)
+	l.count(judged)
 	for _, t := range tickets {
 		l.launch(ctx, sendCtx, t)
 	}

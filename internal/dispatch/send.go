@@ -25,10 +25,11 @@ type ticket struct {
 type result struct {
 	ticket
 	outbox.Result
-	answer  cloudapi.Answer
-	code    whatsapp.Code // of an error
-	details string
-	took    time.Duration
+	answer   cloudapi.Answer
+	code     whatsapp.Code // of an error
+	details  string
+	took     time.Duration
+	unknowns int // in a row on this number, with this one
 }
 
 // launch hands a ticket to a sender. ctx ends when the daemon stops: a ticket
@@ -42,6 +43,7 @@ func (l *lane) launch(ctx, sendCtx context.Context, t ticket) {
 		r, begun := l.wait(ctx, t)
 		if begun {
 			r = l.send(sendCtx, t)
+			r.unknowns = t.pacer.answered(r.To)
 			<-l.slots
 		}
 		l.mu.Lock()

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"janela/internal/contacts"
@@ -13,23 +14,26 @@ import (
 )
 
 // settle writes results, does what errors do at their scope, learns identities
-// and brings the conversation ledger up to date.
-func (l *lane) settle(tx *store.Tx, batch []result) error {
+// and brings the conversation ledger up to date. It returns the results as
+// decided; batch stays as it came, because a transaction that fails is done
+// again from the start.
+func (l *lane) settle(tx *store.Tx, batch []result) (judged []result, err error) {
 	if len(batch) == 0 {
-		return nil
+		return nil, nil
 	}
-	results := make([]outbox.Result, len(batch))
-	for i := range batch {
-		if err := l.judge(tx, &batch[i]); err != nil {
-			return err
+	judged = slices.Clone(batch)
+	results := make([]outbox.Result, len(judged))
+	for i := range judged {
+		if err := l.judge(tx, &judged[i]); err != nil {
+			return nil, err
 		}
-		results[i] = batch[i].Result
+		results[i] = judged[i].Result
 	}
 	out, err := outbox.Settle(tx, results)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return l.d.tell(tx, out)
+	return judged, l.d.tell(tx, out)
 }
 
 // judge decides about one result with what the database knows.
@@ -46,7 +50,7 @@ func (l *lane) judge(tx *store.Tx, r *result) error {
 		}
 		return gate.LiftProbed(tx, r.stream)
 	case r.To == outbox.Unknown:
-		if r.pacer.answered(outbox.Unknown) < unknownLimit {
+		if r.unknowns < unknownLimit {
 			return nil
 		}
 		_, err := outbox.Place(tx, outbox.Hold{Scope: outbox.ScopeNumber, Target: r.stream.Number, Reason: "no_answers", Actor: "breaker",
@@ -107,12 +111,9 @@ func (d *Dispatcher) tell(tx *store.Tx, out []outbox.Outcome) error {
 }
 
 // count tells the pacers and the metrics what came, once it is settled.
-func (l *lane) count(batch []result) {
-	for i := range batch {
-		r := &batch[i]
-		if r.To != outbox.Unknown && !r.Unused {
-			r.pacer.answered(r.To)
-		}
+func (l *lane) count(judged []result) {
+	for i := range judged {
+		r := &judged[i]
 		if r.code.Class == whatsapp.ClassThrottleNumber {
 			r.pacer.throttled(time.Now())
 		}

@@ -32,7 +32,7 @@ func serve(a *app) error {
 	if err != nil {
 		return err
 	}
-	progress := daemon.NewProgress(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))
+	progress := daemon.NewProgress(os.Stdout, terminalWidth(os.Stdout))
 	log := newLog(cfg.Log, progress.Wrap(os.Stderr))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -50,6 +50,21 @@ func serve(a *app) error {
 		return &exitError{1, err}
 	}
 	return nil
+}
+
+// terminalWidth tells the columns of the terminal that f is; nil if it is none.
+func terminalWidth(f *os.File) func() int {
+	fd := int(f.Fd())
+	if !term.IsTerminal(fd) {
+		return nil
+	}
+	return func() int {
+		columns, _, err := term.GetSize(fd)
+		if err != nil || columns < 20 {
+			return 80
+		}
+		return columns
+	}
 }
 
 // newLog logs in colour to a terminal, and in JSON elsewhere.

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
+
 	"janela/internal/conversations"
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -15,18 +17,19 @@ import (
 // Progress shows on a terminal's last line how messages come along, and in
 // plain lines, when something changed, elsewhere.
 type Progress struct {
-	mu       sync.Mutex
-	out      io.Writer
-	terminal bool
-	line     string // what stands on the last line of the terminal
-	last     counts // the latest plain line
+	mu    sync.Mutex
+	out   io.Writer
+	width func() int // columns of the terminal; nil when there is none
+	line  string     // what stands on the last line of the terminal
+	last  counts     // the latest plain line
 }
 
 // counts is what a progress line says.
 type counts struct{ planned, sent, delivered, read, refused, failed, unknown, open, inFlight int64 }
 
-// NewProgress shows progress on w.
-func NewProgress(w io.Writer, terminal bool) *Progress { return &Progress{out: w, terminal: terminal} }
+// NewProgress shows progress on w. width tells how many columns the terminal
+// has; nil says that w is none.
+func NewProgress(w io.Writer, width func() int) *Progress { return &Progress{out: w, width: width} }
 
 // Wrap returns a writer for log lines that keeps the progress line below them.
 func (p *Progress) Wrap(w io.Writer) io.Writer { return &above{p, w} }
@@ -58,8 +61,9 @@ const (
 func (p *Progress) show(c counts) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.terminal {
-		p.line = c.bar()
+	if p.width != nil {
+		// A line that wraps could not be wiped away again.
+		p.line = text.Trim(c.bar(), max(p.width()-1, 1))
 		_, _ = io.WriteString(p.out, clearLine+p.line)
 		return
 	}

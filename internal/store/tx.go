@@ -37,11 +37,19 @@ type Tx struct {
 // Now is the transaction's one instant, in UTC.
 func (tx *Tx) Now() time.Time { return Time(tx.now) }
 
-func (tx *Tx) prepared(s *Stmt) (*sql.Stmt, error) { return tx.conn.stmt(s) }
+// prepared refuses once SQLite has ended the transaction (disk full, I/O
+// error): a function that went on would have its next statement committed by
+// itself.
+func (tx *Tx) prepared(s *Stmt) (*sql.Stmt, error) {
+	if tx.conn.raw.AutoCommit() {
+		return nil, errTxLost
+	}
+	return tx.conn.stmt(s)
+}
 
 // Exec runs a statement and returns how many rows it changed.
 func (tx *Tx) Exec(s *Stmt, args ...any) (int64, error) {
-	p, err := tx.conn.stmt(s)
+	p, err := tx.prepared(s)
 	if err != nil {
 		return 0, err
 	}

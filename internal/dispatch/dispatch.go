@@ -67,8 +67,20 @@ func New(cfg Config) *Dispatcher {
 // then sends until ctx ends, and waits for the requests under way. What has no
 // answer by then becomes unknown.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	if err := d.rescue(ctx); err != nil {
-		return err
+	for {
+		err := d.rescue(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			break
+		}
+		d.cfg.Log.Error("what was in flight when the last process ended could not be settled; nothing is sent before, trying again", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
 	}
 	var wg sync.WaitGroup
 	for _, l := range d.lanes {

@@ -230,6 +230,8 @@ type house struct {
 	cancel    context.CancelFunc
 	done      chan error
 
+	ids []int64 // of the messages of a plan
+
 	mu       sync.Mutex
 	outcomes []outbox.Outcome
 	failNext error // of the follower of outcomes: the turn's transaction fails

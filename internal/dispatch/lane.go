@@ -69,7 +69,7 @@ func (l *lane) drain(cancel context.CancelFunc) {
 	timer := time.AfterFunc(l.d.cfg.Drain, cancel)
 	l.wg.Wait()
 	timer.Stop()
-	for {
+	for tries := 1; ; {
 		batch := l.take(200)
 		if len(batch) == 0 {
 			return
@@ -79,16 +79,27 @@ func (l *lane) drain(cancel context.CancelFunc) {
 			judged, err = l.settle(tx, batch)
 			return err
 		})
-		if err != nil {
-			if !errors.Is(err, store.ErrCrashed) {
-				l.d.cfg.Log.Error("results of the last requests could not be written; their messages are unknown after the next start", "lane", l.lane, "error", err)
-			}
+		if err == nil {
+			l.after(batch)
+			l.count(judged)
+			continue
+		}
+		if errors.Is(err, store.ErrCrashed) {
 			return
 		}
-		l.after(batch)
-		l.count(judged)
+		l.putBack(batch)
+		if tries == lastTries {
+			l.d.cfg.Log.Error("results of the last requests could not be written; their messages are unknown after the next start", "lane", l.lane, "error", err)
+			return
+		}
+		tries++
+		time.Sleep(time.Second)
 	}
 }
+
+// lastTries is how often a stop tries to write the last results, a second
+// apart: what is not written is unknown for ever.
+const lastTries = 5
 
 // write runs fn through the entrance of the lane: somebody waits for a code.
 func (l *lane) write(ctx context.Context, fn func(*store.Tx) error) error {

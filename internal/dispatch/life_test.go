@@ -410,9 +410,9 @@ func TestHoldStopsARunWithinATurn(t *testing.T) {
 	} {
 		t.Run(string(hold.Scope), func(t *testing.T) {
 			bubble(t, func(h *house) {
-				h.queue(stream("oferta"), 1, 500)
+				h.queue(stream("oferta"), 1, 200)
 				h.start()
-				h.pass(2 * time.Second)
+				h.pass(time.Second)
 				h.hold(hold)
 				sent := len(h.meta.log())
 				h.pass(10 * time.Second)
@@ -427,7 +427,7 @@ func TestHoldStopsARunWithinATurn(t *testing.T) {
 					return err
 				})
 				h.pass(10 * time.Second)
-				h.wantStates(map[outbox.State]int64{outbox.Accepted: 500})
+				h.wantStates(map[outbox.State]int64{outbox.Accepted: 200})
 				h.once()
 			})
 		})

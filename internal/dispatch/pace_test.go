@@ -215,6 +215,7 @@ func TestPairGap(t *testing.T) {
 // itself.
 func TestThrottleHalvesAndRecovers(t *testing.T) {
 	bubble(t, func(h *house) {
+		h.rates[loja] = 20
 		until := began.Add(time.Second)
 		h.meta.says(func(c call) answer {
 			if c.At.Before(until) {
@@ -222,25 +223,26 @@ func TestThrottleHalvesAndRecovers(t *testing.T) {
 			}
 			return answer{}
 		})
-		h.queue(stream("codigo"), 1, 6000)
+		h.queue(stream("codigo"), 1, 1400)
 		h.start()
-		h.pass(80 * time.Second)
+		h.pass(69 * time.Second)
+		calls := h.meta.log()
 		in := func(from, to time.Duration) (n int) {
-			for _, c := range h.meta.log() {
+			for _, c := range calls {
 				if c.since() >= from && c.since() < to {
 					n++
 				}
 			}
 			return n
 		}
-		if n := in(2*time.Second, 9*time.Second); n > 7*41 || n < 7*30 {
-			t.Errorf("after the throttle %d calls came in 7 s, want half of 80 a second", n)
-		}
-		if n := in(12*time.Second, 19*time.Second); n < 7*44 || n > 7*49 {
-			t.Errorf("a tenth of the rate should have come back: %d calls in 7 s", n)
-		}
-		if n := in(62*time.Second, 69*time.Second); n < 7*78 || n > 7*81 {
-			t.Errorf("after a minute the full rate should be back: %d calls in 7 s", n)
+		for _, tt := range []struct {
+			at        time.Duration
+			perSecond float64
+		}{{2 * time.Second, 10}, {12 * time.Second, 12}, {22 * time.Second, 14}, {62 * time.Second, 20}} {
+			n, want := in(tt.at, tt.at+7*time.Second), 7*tt.perSecond
+			if float64(n) < want*0.95-1 || float64(n) > want*1.05+1 {
+				t.Errorf("in the 7 s after %v came %d calls, want about %v", tt.at, n, want)
+			}
 		}
 	})
 }

@@ -128,9 +128,12 @@ const statusEvery = 2 * time.Second
 // keepStatus writes the status files of campaigns that changed, until ctx ends,
 // and once more then.
 func (c *Campaigns) keepStatus(ctx context.Context) {
-	wakes := c.cfg.DB.Wakes(statusTopic)
+	wakes, missed := c.cfg.DB.Wakes(statusTopic), c.cfg.DB.Wakes(scheduler.MissedTopic)
 	written := map[string]string{}
 	for {
+		if err := c.finishMissed(ctx); err != nil && ctx.Err() == nil {
+			c.cfg.Log.Error("campaigns that missed their date could not be ended; trying again", "error", err)
+		}
 		if err := c.writeAll(context.WithoutCancel(ctx), written); err != nil && ctx.Err() == nil {
 			c.cfg.Log.Error("status files could not be written", "error", err)
 		}
@@ -147,6 +150,7 @@ func (c *Campaigns) keepStatus(ctx context.Context) {
 			select {
 			case <-ctx.Done():
 			case <-wakes:
+			case <-missed:
 			}
 		}
 		timer.Stop()

@@ -153,6 +153,9 @@ func step(tx *store.Tx, key string, fire func(dueSlot, verdict) error) (out outc
 }
 
 func settle(tx *store.Tx, id int64, v verdict) error {
+	if v.state == stateMissed || v.state == stateSkipped {
+		tx.Wake(MissedTopic)
+	}
 	return tx.One(sqlSettle, id, v.state, v.note, store.Millis(tx.Now()))
 }
 

@@ -11,6 +11,9 @@ import (
 // Topic is woken when a schedule changed.
 const Topic store.Topic = "scheduler"
 
+// MissedTopic is woken when a slot was settled without firing.
+const MissedTopic store.Topic = "scheduler.missed"
+
 // Firing is a slot that fires, or will.
 type Firing struct {
 	SlotID      int64

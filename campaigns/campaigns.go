@@ -66,7 +66,7 @@ const (
 // ends.
 func (c *Campaigns) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	for _, loop := range []func(context.Context){c.finishCancels, c.watchFolder, c.expandRuns, c.keepStatus, c.recheckTemplates} {
+	for _, loop := range []func(context.Context){c.finishCancels, c.watchFolder, c.expandRuns, c.keepStatus, c.recheckTemplates, c.sweep} {
 		wg.Go(func() { loop(ctx) })
 	}
 	wg.Wait()

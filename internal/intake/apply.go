@@ -14,29 +14,29 @@ import (
 )
 
 // apply brings one callback into the ledgers and says in a note what it did not
-// understand. What a person wants comes first: a STOP in a callback forbids
-// whatever else the callback may set going.
-func (in *Intake) apply(tx *store.Tx, c callback) (note string, err error) {
+// understand; unknown is how many elements that were. What a person wants comes
+// first: a STOP in a callback forbids whatever else the callback may set going.
+func (in *Intake) apply(tx *store.Tx, c callback) (note string, unknown int, err error) {
 	events, err := webhook.Decode(c.Body)
 	if err != nil {
-		return "", fmt.Errorf("the body cannot be read: %w", err)
+		return "", 0, fmt.Errorf("the body cannot be read: %w", err)
 	}
 	for _, e := range events {
 		if err := in.applyWish(tx, e); err != nil {
-			return "", err
+			return "", 0, err
 		}
 	}
 	var strange []string
 	for _, e := range events {
 		why, err := in.applyEvent(tx, e)
 		if err != nil {
-			return "", err
+			return "", 0, err
 		}
 		if why != "" {
 			strange = append(strange, why)
 		}
 	}
-	return strings.Join(strange, "; "), nil
+	return strings.Join(strange, "; "), len(strange), nil
 }
 
 // applyWish carries out what a person asks for: exact STOP words and buttons,
@@ -126,7 +126,6 @@ func (in *Intake) applyEvent(tx *store.Tx, e webhook.Event) (why string, err err
 		}
 		return "", err
 	case webhook.Unknown:
-		in.Stats.UnknownEvents.Add(1)
 		return e.Field + ": " + e.Reason, nil
 	default:
 		return in.ofAccount(tx, e)

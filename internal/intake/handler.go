@@ -204,19 +204,25 @@ func (in *Intake) applyStored(ctx context.Context) (int, error) {
 }
 
 func (in *Intake) applyAll(ctx context.Context, batch []callback) error {
-	return in.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+	unknown := 0
+	err := in.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
 		for i := range batch {
-			note, err := in.apply(tx, batch[i])
+			note, strange, err := in.apply(tx, batch[i])
 			if err != nil {
 				return err
 			}
 			if err := tx.One(sqlApplied, batch[i].ID, "applied", note, store.Millis(tx.Now())); err != nil {
 				return err
 			}
-			in.Stats.Applied.Add(1)
+			unknown += strange
 		}
 		return nil
 	})
+	if err == nil { // what was rolled back comes again
+		in.Stats.Applied.Add(int64(len(batch)))
+		in.Stats.UnknownEvents.Add(int64(unknown))
+	}
+	return err
 }
 
 // setAside keeps a callback that cannot be applied, with the reason.

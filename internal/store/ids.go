@@ -13,16 +13,19 @@ const (
 	reserve = 10 * time.Second // ids are reserved this far ahead, one row per that time
 )
 
-var sqlReserve = SQL(`INSERT INTO settings (name, value) VALUES ('id_ceiling', ?1)
+var sqlReserve = SQL(`INSERT INTO settings (name, value) VALUES (?1, ?2)
 	ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
+
+// mark is what a restart must know: ids up to ceiling may have been given out,
+// and Now had come to clock (ms), at most the time of reserve before the end.
+type mark struct{ ceiling, clock int64 }
 
 // ids makes ids that never come again: what is handed out lies below a ceiling
 // that was written in the same transaction or an earlier one.
 type ids struct {
-	next, ceiling, pending int64
+	next           int64
+	saved, pending mark
 }
-
-func idTime(id int64) int64 { return id>>idShift + idEpoch }
 
 // NewID returns the next id: larger than every one before it, ordered by time.
 func (tx *Tx) NewID() int64 {
@@ -33,15 +36,21 @@ func (tx *Tx) NewID() int64 {
 	return tx.ids.next
 }
 
-// reserveIDs raises the ceiling if this transaction went above it.
-func (tx *Tx) reserveIDs() error {
-	if tx.ids.next <= tx.ids.ceiling {
+// keepMark raises the ceiling if this transaction went above it, and keeps the
+// clock. The two are kept apart: the ceiling lies ahead of the time of day.
+func (tx *Tx) keepMark() error {
+	i := tx.ids
+	i.pending = i.saved
+	if i.next <= i.saved.ceiling && tx.now < i.saved.clock+int64(reserve/time.Millisecond) {
 		return nil
 	}
-	ceiling := tx.ids.next + int64(reserve/time.Millisecond)<<idShift
-	if _, err := tx.Exec(sqlReserve, strconv.FormatInt(ceiling, 10)); err != nil {
-		return err
+	if i.next > i.saved.ceiling {
+		i.pending.ceiling = i.next + int64(reserve/time.Millisecond)<<idShift
+		if _, err := tx.Exec(sqlReserve, "id_ceiling", strconv.FormatInt(i.pending.ceiling, 10)); err != nil {
+			return err
+		}
 	}
-	tx.ids.pending = ceiling
-	return nil
+	i.pending.clock = tx.now
+	_, err := tx.Exec(sqlReserve, "clock", strconv.FormatInt(tx.now, 10))
+	return err
 }

@@ -133,10 +133,12 @@ func (db *DB) open(ctx context.Context, file string) error {
 
 // prepare reads, or on a new database makes, the settings.
 func (db *DB) prepare(ctx context.Context, w *conn) (*ids, error) {
-	var ceiling int64
-	row := w.c.QueryRowContext(ctx, "SELECT CAST(value AS INTEGER) FROM settings WHERE name = 'id_ceiling'")
-	if err := row.Scan(&ceiling); err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("store: read settings: %w", err)
+	var m mark
+	for name, place := range map[string]*int64{"id_ceiling": &m.ceiling, "clock": &m.clock} {
+		row := w.c.QueryRowContext(ctx, "SELECT CAST(value AS INTEGER) FROM settings WHERE name = ?1", name)
+		if err := row.Scan(place); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return nil, fmt.Errorf("store: read settings: %w", err)
+		}
 	}
 	_, err := w.c.ExecContext(ctx, "INSERT INTO settings (name, value) VALUES ('db', ?1) ON CONFLICT (name) DO NOTHING", rand.Text()[:12])
 	if err != nil {
@@ -145,8 +147,8 @@ func (db *DB) prepare(ctx context.Context, w *conn) (*ids, error) {
 	if err := w.c.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = 'db'").Scan(&db.name); err != nil {
 		return nil, fmt.Errorf("store: read settings: %w", err)
 	}
-	db.now.Store(idTime(ceiling) - int64(reserve/time.Millisecond))
-	return &ids{next: ceiling, ceiling: ceiling}, nil
+	db.now.Store(m.clock)
+	return &ids{next: m.ceiling, saved: m}, nil
 }
 
 // Name is the random text of this database, which callback ids carry.

@@ -197,7 +197,7 @@ func (w *writer) call(tx *Tx, j *job) {
 
 // finish commits and answers. If COMMIT fails, every caller gets the error.
 func (w *writer) finish(tx *Tx) {
-	err := tx.reserveIDs()
+	err := tx.keepMark()
 	if err == nil && w.db.crashed.Load() {
 		err = ErrCrashed
 	}
@@ -208,9 +208,7 @@ func (w *writer) finish(tx *Tx) {
 		w.answer(fmt.Errorf("store: commit: %w", err))
 		return
 	}
-	if tx.ids.pending > tx.ids.ceiling {
-		tx.ids.ceiling = tx.ids.pending
-	}
+	tx.ids.saved = tx.ids.pending
 	w.db.stats.commits.Add(1)
 	w.answer(nil)
 }
@@ -221,8 +219,6 @@ func (w *writer) answer(err error) {
 		if !w.conn.raw.AutoCommit() {
 			_ = w.conn.exec("ROLLBACK")
 		}
-		tx := w.ids
-		tx.pending = tx.ceiling
 	}
 	for _, j := range w.held {
 		if err != nil {

@@ -240,6 +240,48 @@ func TestFailedCommitFailsEveryCallerOfTheTurn(t *testing.T) {
 	}
 }
 
+// Ids are reserved ahead of time; a process that restarts again and again must
+// not take what it reserved for the time of day.
+func TestRestartsDoNotMoveTheClock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	wall := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	var last int64
+	run := func(fn func(now time.Time)) {
+		db, err := store.Open(t.Context(), store.Config{Path: path, Wall: func() time.Time { return wall }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		err = db.Write(t.Context(), func(tx *store.Tx) error {
+			id := tx.NewID()
+			if id <= last {
+				t.Errorf("id %d follows %d", id, last)
+			}
+			last = id
+			fn(tx.Now())
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 20 {
+		wall = wall.Add(time.Second)
+		run(func(now time.Time) {
+			if !now.Equal(wall) {
+				t.Errorf("start %d: it is %v, and the wall says %v", i, now, wall)
+			}
+		})
+	}
+	latest := wall
+	wall = wall.Add(-time.Hour)
+	run(func(now time.Time) {
+		if now.Before(latest.Add(-10*time.Second)) || now.After(latest) {
+			t.Errorf("after the clock stepped back and a restart it is %v, want about %v", now, latest)
+		}
+	})
+}
+
 // step is a function that ran, and how many commits came before it: functions
 // of one turn share the number.
 type step struct {

@@ -8,7 +8,8 @@
 
 -- owner: store
 -- One row per setting of the database itself: "db" is the random text that
--- callback ids carry, "id_ceiling" the highest message id reserved so far.
+-- callback ids carry, "id_ceiling" the highest message id reserved so far,
+-- "clock" the latest instant (ms), to within some seconds.
 CREATE TABLE settings (
   name  TEXT PRIMARY KEY,
   value TEXT NOT NULL

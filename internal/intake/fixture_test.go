@@ -306,8 +306,11 @@ func (h *house) claim(id int64) {
 func (h *house) settle(id int64, to outbox.State, wamid string) {
 	h.t.Helper()
 	h.write(func(tx *store.Tx) error {
-		_, err := outbox.Settle(tx, []outbox.Result{{Message: id, Attempt: 1, To: to, Wamid: whatsapp.Wamid(wamid), At: tx.Now(), Reason: ""}})
-		return err
+		out, err := outbox.Settle(tx, []outbox.Result{{Message: id, Attempt: 1, To: to, Wamid: whatsapp.Wamid(wamid), At: tx.Now()}})
+		if err != nil {
+			return err
+		}
+		return h.follow(tx, out)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"janela/internal/csvfile"
 	"janela/internal/tomlfile"
 	"janela/internal/whatsapp"
 	"janela/scheduler"
@@ -181,14 +182,14 @@ func (c *outside) readHeader() []string {
 	f, err := OpenFile(c.env.Dir, name)
 	var audience *Audience
 	if err == nil {
-		audience, err = OpenAudienceFile(f, AudienceOptions{})
+		audience, err = OpenAudienceFile(f)
 	}
 	var missing *FileError
-	var unusable *AudienceError
+	var unusable *csvfile.Error
 	switch {
 	case err == nil:
 		defer audience.Close()
-		return slices.Clone(audience.Header())
+		return slices.Clone(audience.Header)
 	case errors.As(err, &missing) && missing.Missing && c.def.Schedule.Cron != "":
 		c.unchecked(path, "columns", name+" is not there; a run without its file is missed")
 	case errors.As(err, &missing):

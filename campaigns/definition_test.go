@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"janela/internal/csvfile"
 	"janela/internal/tomlfile"
 	"janela/internal/whatsapp"
 	"janela/scheduler"
@@ -315,7 +316,7 @@ func FuzzDefinition(f *testing.F) {
 			}
 			t.Fatal(err)
 		}
-		row := &Row{Line: 2, Fields: make([]string, len(header))}
+		row := &csvfile.Row{Line: 2, Fields: make([]string, len(header))}
 		for i := range row.Fields {
 			row.Fields[i] = "+5511900000001"
 		}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"janela/internal/csvfile"
 	"janela/internal/gate"
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -66,7 +67,7 @@ func (w *planWalk) audience(ctx context.Context, f *os.File, name string) (hash 
 		return "", err
 	}
 	d := w.in.Def
-	w.mapper, err = Compile(d, a.Header(), MapperOptions{Zone: d.Zone(w.c.cfg.Zone), Needs: needs, MediaID: "planned"})
+	w.mapper, err = Compile(d, a.Header, MapperOptions{Zone: d.Zone(w.c.cfg.Zone), Needs: needs, MediaID: "planned"})
 	if err != nil {
 		return "", err
 	}
@@ -95,15 +96,14 @@ func (w *planWalk) audience(ctx context.Context, f *os.File, name string) (hash 
 }
 
 func (w *planWalk) open(f *os.File) (*Audience, error) {
-	info, err := f.Stat()
-	if err != nil {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	return ReadAudience(f, info.Size(), AudienceOptions{})
+	return ReadAudience(f)
 }
 
 func (w *planWalk) unreadable(name string, err error) error {
-	var why *AudienceError
+	var why *csvfile.Error
 	if errors.As(err, &why) {
 		return fmt.Errorf("%s: %w", name, why)
 	}
@@ -112,7 +112,7 @@ func (w *planWalk) unreadable(name string, err error) error {
 
 // rows calls fn for every row, mapped; row counts from 0.
 func (w *planWalk) rows(ctx context.Context, a *Audience, fn func(planRow) error) error {
-	var raw Row
+	var raw csvfile.Row
 	for n := 0; ; n++ {
 		if err := a.Next(&raw); errors.Is(err, io.EOF) {
 			return nil
@@ -133,7 +133,7 @@ func (w *planWalk) rows(ctx context.Context, a *Audience, fn func(planRow) error
 }
 
 // defaulted reports whether a default stands in for a cell of the row.
-func (m *Mapper) defaulted(row *Row) bool {
+func (m *Mapper) defaulted(row *csvfile.Row) bool {
 	for i := range m.slots {
 		s := &m.slots[i]
 		if s.required {

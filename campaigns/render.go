@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"janela/internal/csvfile"
 	"janela/internal/whatsapp"
 )
 
@@ -289,9 +290,9 @@ func (c *compiler) split(components []whatsapp.Component) ([]string, []slot, err
 }
 
 // MapRow turns a row into a recipient, or says why it cannot be one.
-func (m *Mapper) MapRow(row *Row) (Recipient, *Reject) {
-	if row.Fault != nil {
-		return Recipient{}, row.Fault
+func (m *Mapper) MapRow(row *csvfile.Row) (Recipient, *Reject) {
+	if fault := rowFault(row); fault != nil {
+		return Recipient{}, fault
 	}
 	r := Recipient{Line: row.Line}
 	phone, err := whatsapp.ParsePhone(row.Fields[m.phone], m.region)
@@ -340,7 +341,7 @@ func phoneReject(line int, err error) *Reject {
 
 // onceKey hashes the cells with their lengths, so that no two lists of cells
 // run together. The hash keeps personal data out of the table of keys.
-func (m *Mapper) onceKey(row *Row) (string, *Reject) {
+func (m *Mapper) onceKey(row *csvfile.Row) (string, *Reject) {
 	m.once0 = m.once0[:0]
 	for _, place := range m.once {
 		cell := strings.TrimSpace(row.Fields[place])
@@ -356,7 +357,7 @@ func (m *Mapper) onceKey(row *Row) (string, *Reject) {
 }
 
 // render appends the values of a row between the pieces.
-func (m *Mapper) render(row *Row) (json.RawMessage, *Reject) {
+func (m *Mapper) render(row *csvfile.Row) (json.RawMessage, *Reject) {
 	if len(m.pieces) == 0 {
 		return nil, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"janela/internal/csvfile"
 	"janela/internal/whatsapp"
 )
 
@@ -83,12 +84,12 @@ func fullMapper(t testing.TB) *Mapper {
 
 func TestMapRow(t *testing.T) {
 	m := fullMapper(t)
-	row := func(edit func(f []string)) *Row {
+	row := func(edit func(f []string)) *csvfile.Row {
 		f := []string{"+5511900000001", "ana lima", "1234,5", "a b/ç?x=1", "BF10", " 42 ", "2026-11-27"}
 		if edit != nil {
 			edit(f)
 		}
-		return &Row{Line: 7, Fields: f}
+		return &csvfile.Row{Line: 7, Fields: f}
 	}
 	got, reject := m.MapRow(row(nil))
 	if reject != nil {
@@ -148,9 +149,11 @@ func TestMapRow(t *testing.T) {
 	if got, reject := m.MapRow(row(func(f []string) { f[1] = "  " })); reject != nil || !strings.Contains(string(got.Params), `"cliente"`) {
 		t.Errorf("default: %s %+v", got.Params, reject)
 	}
-	fault := &Reject{Line: 3, Reason: RowRagged}
-	if _, reject := m.MapRow(&Row{Line: 3, Fault: fault}); reject != fault {
-		t.Errorf("fault of the row: %+v", reject)
+	for reason, fields := range map[RowReason][]string{RowRagged: {"+5511900000001"}, RowMalformed: nil} {
+		_, reject := m.MapRow(&csvfile.Row{Line: 3, Fields: fields, Fault: "why"})
+		if diff := cmp.Diff(&Reject{3, reason, "why"}, reject); diff != "" {
+			t.Errorf("fault of the row (-want +got):\n%s", diff)
+		}
 	}
 }
 
@@ -187,8 +190,8 @@ func TestOnceKey(t *testing.T) {
 		cell := rapid.StringMatching(`[a:1 ]{0,4}[a1:]`)
 		draw := func(name string) []string { return []string{cell.Draw(t, name+"0"), cell.Draw(t, name+"1")} }
 		a, b := draw("a"), draw("b")
-		ka, _ := m.onceKey(&Row{Fields: a})
-		kb, _ := m.onceKey(&Row{Fields: b})
+		ka, _ := m.onceKey(&csvfile.Row{Fields: a})
+		kb, _ := m.onceKey(&csvfile.Row{Fields: b})
 		same := strings.TrimSpace(a[0]) == strings.TrimSpace(b[0]) && strings.TrimSpace(a[1]) == strings.TrimSpace(b[1])
 		if (ka == kb) != same {
 			t.Fatalf("%q and %q", a, b)
@@ -222,7 +225,7 @@ cron = "0 9 * * *"`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, reject := m.MapRow(&Row{Fields: []string{"+5511900000001"}}); reject != nil || r.Params != nil {
+	if r, reject := m.MapRow(&csvfile.Row{Fields: []string{"+5511900000001"}}); reject != nil || r.Params != nil {
 		t.Errorf("a template without values: %s %+v", r.Params, reject)
 	}
 }
@@ -255,7 +258,7 @@ cron = "0 9 * * *"`)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := rapid.StringN(1, 20, 60).Draw(t, "a"), rapid.String().Draw(t, "b")
-		got, reject := m.MapRow(&Row{Fields: []string{"+5511900000001", a, b}})
+		got, reject := m.MapRow(&csvfile.Row{Fields: []string{"+5511900000001", a, b}})
 		bad := func(s string) bool { return whatsapp.CheckText(s) != nil || isBlank(s) }
 		if reject != nil {
 			if !bad(a) && !bad(b) && len(b) < 500 {
@@ -367,7 +370,7 @@ func TestBRLExact(t *testing.T) {
 
 func BenchmarkMapRow(b *testing.B) {
 	m := fullMapper(b)
-	row := &Row{Line: 7, Fields: []string{"+5511900000001", "Ana Lima", "1234.50", "promo/ana", "BF10", "42", ""}}
+	row := &csvfile.Row{Line: 7, Fields: []string{"+5511900000001", "Ana Lima", "1234.50", "promo/ana", "BF10", "42", ""}}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, reject := m.MapRow(row); reject != nil {
@@ -394,7 +397,7 @@ cron = "0 9 * * *"`)
 	if err != nil {
 		b.Fatal(err)
 	}
-	row := &Row{Line: 7, Fields: []string{"+5511900000001", "Ana Lima", "BF10"}}
+	row := &csvfile.Row{Line: 7, Fields: []string{"+5511900000001", "Ana Lima", "BF10"}}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, reject := m.MapRow(row); reject != nil {
@@ -416,11 +419,11 @@ func BenchmarkAudience(b *testing.B) {
 	b.SetBytes(int64(text.Len()))
 	b.ReportAllocs()
 	for b.Loop() {
-		a, err := OpenAudience(path, AudienceOptions{})
+		a, err := OpenAudience(path)
 		if err != nil {
 			b.Fatal(err)
 		}
-		var row Row
+		var row csvfile.Row
 		for a.Next(&row) == nil {
 		}
 		a.Close()

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"janela/internal/csvfile"
 	"janela/internal/store"
 )
 
@@ -102,10 +103,10 @@ func (c *Campaigns) NextAudience(ctx context.Context, req ReportRequest, to io.W
 	}
 	w := csv.NewWriter(to)
 	w.Comma = ';'
-	if err := w.Write(a.Header()); err != nil {
+	if err := w.Write(a.Header); err != nil {
 		return err
 	}
-	var row Row
+	var row csvfile.Row
 	for {
 		err := a.Next(&row)
 		if errors.Is(err, io.EOF) {
@@ -129,7 +130,7 @@ func (c *Campaigns) openFrozen(ctx context.Context, camp Campaign, run RunRecord
 		return nil, refusef("the run of %s never had an audience: %s", run.Civil, run.Note)
 	}
 	for _, name := range []string{run.AudienceHash, runCopy(run.ID)} {
-		if a, err := OpenAudience(c.spooled(name), AudienceOptions{}); err == nil {
+		if a, err := OpenAudience(c.spooled(name)); err == nil {
 			return a, ctx.Err()
 		}
 	}
@@ -137,7 +138,7 @@ func (c *Campaigns) openFrozen(ctx context.Context, camp Campaign, run RunRecord
 	if err != nil {
 		return nil, refusef("the rows of the run of %s are not kept, and its file cannot be read any more: %v", run.Civil, err)
 	}
-	a, err := OpenAudienceFile(f, AudienceOptions{})
+	a, err := OpenAudienceFile(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", run.Audience, err)
 	}

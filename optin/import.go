@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"janela/internal/csvfile"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -115,7 +116,7 @@ type importer struct {
 	opt     ImportOptions
 	manner  string // everything in opt that changes what the file means
 	zone    *time.Location
-	table   *table
+	table   *csvfile.File
 	cols    columns
 	rejects *csv.Writer
 	now     time.Time // of the transaction that began this try
@@ -157,24 +158,15 @@ func newImporter(opt ImportOptions) (*importer, error) {
 
 // open surveys the file and reads its header; nothing is written yet.
 func (imp *importer) open(file io.ReadSeeker) (err error) {
-	start, err := file.Seek(0, io.SeekCurrent)
-	if err != nil {
+	if imp.table, err = csvfile.Open(file, csvfile.Options{Bar: true}); err != nil {
 		return err
 	}
-	if imp.Encoding, imp.FileHash, err = survey(file); err != nil {
-		return err
-	}
-	if _, err := file.Seek(start, io.SeekStart); err != nil {
-		return err
-	}
-	if imp.table, err = openTable(file, imp.Encoding); err != nil {
-		return err
-	}
-	if imp.cols, err = mapColumns(imp.table.header, imp.opt.Columns); err != nil {
+	imp.Encoding, imp.FileHash = imp.table.Encoding, imp.table.SHA256()
+	if imp.cols, err = mapColumns(imp.table.Header, imp.opt.Columns); err != nil {
 		return err
 	}
 	for field, i := range imp.cols {
-		imp.Columns = append(imp.Columns, field+" = "+imp.table.header[i])
+		imp.Columns = append(imp.Columns, field+" = "+imp.table.Header[i])
 	}
 	slices.Sort(imp.Columns)
 	var faults []error
@@ -261,27 +253,18 @@ func (imp *importer) begin(tx *store.Tx) error {
 // run reads all rows, writes them in batches, and closes the import.
 func (imp *importer) run(ctx context.Context, db *store.DB) error {
 	entries := make([]entry, 0, batch)
+	var row csvfile.Row
 	for end := false; !end; {
-		cells, line, err := imp.table.next()
-		var spoilt *errRow
-		switch {
+		switch err := imp.table.Next(&row); {
 		case errors.Is(err, io.EOF):
 			end = true
-		case errors.As(err, &spoilt):
-			imp.Rows++
-			if err := imp.reject(line, nil, ReasonBadQuotes, "a quotation mark is out of place"); err != nil {
-				return err
-			}
 		case err != nil:
 			return err
 		default:
 			imp.Rows++
-			if e, no := imp.read(cells, line); no != nil {
-				err = imp.reject(line, cells, no.Reason, no.Detail)
-			} else {
+			if e, no := imp.read(&row); no == nil {
 				entries = append(entries, e)
-			}
-			if err != nil {
+			} else if err := imp.reject(*no, row.Fields); err != nil {
 				return err
 			}
 		}
@@ -291,9 +274,6 @@ func (imp *importer) run(ctx context.Context, db *store.DB) error {
 			}
 			entries = entries[:0]
 		}
-	}
-	if imp.table.sum() != imp.FileHash {
-		return errors.New("the file changed while it was read")
 	}
 	return db.Write(ctx, func(tx *store.Tx) error {
 		report, err := imp.kept()
@@ -357,35 +337,6 @@ func (imp *importer) write(ctx context.Context, db *store.DB, entries []entry) e
 		if f.overruled {
 			imp.Overruled++
 		}
-	}
-	return nil
-}
-
-// reject counts a row that cannot be used, and hands it back with the reason.
-func (imp *importer) reject(line int, cells []string, reason, detail string) error {
-	imp.Rejected++
-	if imp.Reasons == nil {
-		imp.Reasons = map[string]int{}
-	}
-	imp.Reasons[reason]++
-	if len(imp.Rejects) < shownRejects {
-		imp.Rejects = append(imp.Rejects, Reject{line, reason, detail})
-	}
-	if imp.opt.Rejects == nil {
-		return nil
-	}
-	if imp.rejects == nil {
-		if _, err := io.WriteString(imp.opt.Rejects, bom); err != nil {
-			return fmt.Errorf("write the rejected rows: %w", err)
-		}
-		imp.rejects = csv.NewWriter(imp.opt.Rejects)
-		imp.rejects.Comma = imp.table.comma
-		if err := imp.rejects.Write(append([]string{"line", "reason", "detail"}, defused(imp.table.header)...)); err != nil {
-			return fmt.Errorf("write the rejected rows: %w", err)
-		}
-	}
-	if err := imp.rejects.Write(append([]string{fmt.Sprint(line), reason, detail}, defused(cells)...)); err != nil {
-		return fmt.Errorf("write the rejected rows: %w", err)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"janela/internal/csvfile"
 	"janela/internal/whatsapp"
 )
 
@@ -35,14 +36,17 @@ type entry struct {
 
 // read understands a row, or says why it cannot be used. The detail never
 // repeats a cell: with the wrong column any of them can be a number.
-func (imp *importer) read(cells []string, line int) (entry, *Reject) {
+func (imp *importer) read(row *csvfile.Row) (entry, *Reject) {
 	no := func(reason, format string, args ...any) (entry, *Reject) {
-		return entry{}, &Reject{line, reason, fmt.Sprintf(format, args...)}
+		return entry{}, &Reject{row.Line, reason, fmt.Sprintf(format, args...)}
 	}
-	if n := len(imp.table.header); len(cells) > n && strings.TrimSpace(strings.Join(cells[n:], "")) != "" {
-		return no(ReasonExtraCells, "the row has %d cells, the header %d; put quotation marks around a cell that contains the separator", len(cells), n)
+	switch {
+	case row.Fields == nil:
+		return no(ReasonBadQuotes, "%s", row.Fault)
+	case row.Fault != "" && len(row.Fields) > len(imp.table.Header): // cells that a short row lacks are empty
+		return no(ReasonExtraCells, "%s", row.Fault)
 	}
-	cell := func(field string) string { return imp.cols.cell(field, cells) }
+	cell := func(field string) string { return imp.cols.cell(field, row.Fields) }
 	opt := &imp.opt
 
 	var e entry
@@ -93,7 +97,7 @@ func (imp *importer) read(cells []string, line int) (entry, *Reject) {
 	ev.Version = or(cell(fieldVersion), ev.Version)
 	ev.Reference = or(cell(fieldReference), ev.Reference)
 	ev.Origin = or(cell(fieldSource), ev.Origin)
-	ev.File, ev.FileHash, ev.Line = imp.Name, imp.FileHash, line
+	ev.File, ev.FileHash, ev.Line = imp.Name, imp.FileHash, row.Line
 	e.Evidence = ev
 	return e, nil
 }

@@ -1,4 +1,4 @@
-package campaigns
+package csvfile
 
 import (
 	"bytes"
@@ -18,13 +18,10 @@ type surveyed struct {
 // survey passes over the file once: it refuses what is no CSV by name, and
 // tells UTF-8 from Windows-1252. A single wrong byte decides, so the whole file
 // is looked at before the first row is used.
-func survey(r io.ReaderAt, size int64) (surveyed, error) {
+func survey(r io.Reader) (surveyed, error) {
 	var s byteScan
-	if size == 0 {
-		return surveyed{}, errEmpty()
-	}
 	hash := sha256.New()
-	from := io.TeeReader(io.NewSectionReader(r, 0, size), hash)
+	from := io.TeeReader(r, hash)
 	buffer := make([]byte, 64<<10)
 	kept := 0 // bytes of a character that the last piece cut in two
 	for first := true; ; first = false {
@@ -45,33 +42,29 @@ func survey(r io.ReaderAt, size int64) (surveyed, error) {
 			break
 		}
 	}
-	out := surveyed{encoding: EncodingUTF8}
+	out := surveyed{encoding: UTF8}
 	hash.Sum(out.sum[:0])
 	switch {
 	case s.nul > 0:
-		return out, &AudienceError{Line: s.nul, Message: "the file holds a NUL byte, so it is not text", Hint: "save it as CSV in UTF-8"}
+		return out, &Error{Line: s.nul, Message: "the file holds a NUL byte, so it is not text", Hint: "save it as CSV in UTF-8"}
 	case !s.text:
-		return out, errEmpty()
+		return out, &Error{Message: "the file is empty", Hint: "the first line names the columns"}
 	case s.odd == 0:
 	case s.multi > 0:
-		return out, &AudienceError{
+		return out, &Error{
 			Line:    s.odd,
 			Message: fmt.Sprintf("the file mixes UTF-8 (line %d) and Windows-1252 (line %d)", s.multi, s.odd),
 			Hint:    "names would be garbled; export it again as UTF-8",
 		}
 	case s.undefined > 0:
-		return out, &AudienceError{Line: s.undefined, Message: "the file is neither UTF-8 nor Windows-1252", Hint: "save it as CSV in UTF-8"}
+		return out, &Error{Line: s.undefined, Message: "the file is neither UTF-8 nor Windows-1252", Hint: "save it as CSV in UTF-8"}
 	default:
-		out.encoding = EncodingWindows1252
+		out.encoding = Windows1252
 	}
 	if s.lines == 0 && s.returns > 0 {
-		return out, &AudienceError{Message: "the lines end in carriage returns alone, as on old Macs", Hint: "save it as CSV with Windows or Unix line ends"}
+		return out, &Error{Message: "the lines end in carriage returns alone, as on old Macs", Hint: "save it as CSV with Windows or Unix line ends"}
 	}
 	return out, nil
-}
-
-func errEmpty() error {
-	return &AudienceError{Message: "the file is empty", Hint: "the first line names the columns"}
 }
 
 // byteScan counts as bytes go by. The lines are of the first such byte, 0 for none.
@@ -134,7 +127,7 @@ func notCSV(start []byte) error {
 	utf16 := bytes.HasPrefix(start, []byte("\xFF\xFE")) || bytes.HasPrefix(start, []byte("\xFE\xFF")) ||
 		len(start) >= 4 && (start[0] == 0) != (start[1] == 0) && (start[0] == 0) == (start[2] == 0) && (start[1] == 0) == (start[3] == 0)
 	if utf16 {
-		return &AudienceError{Message: "the file is UTF-16 text", Hint: `save it as "CSV UTF-8"`}
+		return &Error{Message: "the file is UTF-16 text", Hint: `save it as "CSV UTF-8"`}
 	}
 	for _, known := range []struct{ magic, message, hint string }{
 		{"PK\x03\x04", "the file is a spreadsheet (xlsx) or a zip archive, not CSV", `save the sheet as "CSV UTF-8"`},
@@ -143,14 +136,18 @@ func notCSV(start []byte) error {
 		{"%PDF", "the file is a PDF, not CSV", "export the list as CSV"},
 	} {
 		if bytes.HasPrefix(start, []byte(known.magic)) {
-			return &AudienceError{Message: known.message, Hint: known.hint}
+			return &Error{Message: known.message, Hint: known.hint}
 		}
 	}
 	text := bytes.ToLower(bytes.TrimSpace(bytes.TrimPrefix(start[:min(len(start), 512)], []byte("\xEF\xBB\xBF"))))
 	for _, tag := range []string{"<!doctype", "<html", "<head", "<body", "<table", "<?xml", "<meta"} {
 		if bytes.HasPrefix(text, []byte(tag)) {
-			return &AudienceError{Message: "the file is a web page (HTML or XML), not CSV", Hint: "a download may have saved the login page; export the list again"}
+			return &Error{Message: "the file is a web page (HTML or XML), not CSV", Hint: "a download may have saved the login page; export the list again"}
 		}
+	}
+	// A quote behind a bracket is no CSV either, and a header may be [Nome].
+	if inside := bytes.TrimLeft(text, "[{ \t\r\n"); len(inside) < len(text) && bytes.HasPrefix(inside, []byte(`"`)) {
+		return &Error{Message: "the file is JSON, not CSV", Hint: "export the list as CSV"}
 	}
 	return nil
 }

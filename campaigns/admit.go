@@ -1,0 +1,158 @@
+package campaigns
+
+import (
+	"context"
+	"time"
+
+	"janela/internal/contacts"
+	"janela/internal/outbox"
+	"janela/internal/store"
+)
+
+// batchRows is how many rows go into one transaction.
+const batchRows = 200
+
+var (
+	sqlRunAdmitted = store.SQL(`UPDATE runs SET position = ?2, admitted = admitted + ?4, rejected = rejected + ?5, duplicates = duplicates + ?6
+		WHERE id = ?1 AND position = ?3 AND state = 'expanding'`)
+	sqlReject = store.SQL(`INSERT INTO rejects (run_id, line, reason, detail) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (run_id, line) DO NOTHING`)
+)
+
+// entry is one row of a batch.
+type entry struct {
+	r         Recipient
+	bad       *Reject
+	duplicate bool
+}
+
+// admit turns rows into messages, a batch a transaction, from the row that was
+// reached before.
+func (x *expansion) admit(ctx context.Context, path string) error {
+	var batch []entry
+	from := int(x.run.Position)
+	_, err := x.each(ctx, path, func(row int, r Recipient, bad *Reject) error {
+		if row < from {
+			return nil
+		}
+		batch = append(batch, entry{r: r, bad: bad, duplicate: bad == nil && x.skip.has(row)})
+		if len(batch) < batchRows {
+			return nil
+		}
+		err := x.write(ctx, batch)
+		batch = batch[:0]
+		return err
+	})
+	if err != nil || len(batch) == 0 {
+		return err
+	}
+	return x.write(ctx, batch)
+}
+
+// Reasons of rows that are no message of their own.
+const (
+	RowDuplicate   RowReason = "duplicate"    // the number, or the person, has a message in this run
+	RowAlreadySent RowReason = "already_sent" // once_per: an earlier run carries the notice; or an earlier run of a one-off reached the person
+)
+
+// write admits one batch.
+func (x *expansion) write(ctx context.Context, batch []entry) error {
+	return x.c.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+		w := batchWriter{x: x, tx: tx}
+		for _, e := range batch {
+			if err := w.add(e); err != nil {
+				return err
+			}
+		}
+		if err := w.enqueue(); err != nil {
+			return err
+		}
+		to := x.run.Position + int64(len(batch))
+		if err := tx.One(sqlRunAdmitted, x.run.ID, to, x.run.Position, w.admitted, w.rejected, w.duplicates); err != nil {
+			return err
+		}
+		x.run.Position = to
+		tx.Wake(statusTopic)
+		return nil
+	})
+}
+
+// batchWriter gathers the messages of one batch.
+type batchWriter struct {
+	x                              *expansion
+	tx                             *store.Tx
+	rows                           []outbox.New
+	keys                           []string        // once_per, beside rows
+	carried                        map[string]bool // once_per: by a row of this batch
+	admitted, rejected, duplicates int
+}
+
+func (w *batchWriter) add(e entry) error {
+	switch {
+	case e.bad != nil:
+		w.rejected++
+		return w.reject(e.bad.Line, e.bad.Reason, e.bad.Detail)
+	case e.duplicate:
+		w.duplicates++
+		return w.reject(e.r.Line, RowDuplicate, "another row of the file has this number")
+	}
+	contact, known, err := contacts.Find(w.tx, e.r.Phone.Identity())
+	if err != nil {
+		return err
+	}
+	sent, err := sentBefore(w.tx, w.x.run.Campaign, w.x.run.ID, w.x.in.Def.oneOff(), contact.ID, e.r.OnceKey)
+	if err != nil {
+		return err
+	}
+	if sent || e.r.OnceKey != "" && w.carried[e.r.OnceKey] {
+		w.duplicates++
+		return w.reject(e.r.Line, RowAlreadySent, "an earlier run, or an earlier row, carries this notice")
+	}
+	m := outbox.New{Contact: contact.ID, To: e.r.Phone.Identity(), Params: string(e.r.Params), Line: e.r.Line, ExternalID: e.r.ExternalID,
+		Deadline: sooner(w.x.ends, e.r.Expires)}
+	if !known {
+		m.Refused = "no_opt_in" // nobody we do not know can have consented
+	} else if e.r.OnceKey != "" {
+		if w.carried == nil {
+			w.carried = map[string]bool{}
+		}
+		w.carried[e.r.OnceKey] = true
+	}
+	w.rows, w.keys = append(w.rows, m), append(w.keys, e.r.OnceKey)
+	return nil
+}
+
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func (w *batchWriter) reject(line int, reason RowReason, detail string) error {
+	_, err := w.tx.Exec(sqlReject, w.x.run.ID, line, string(reason), detail)
+	return err
+}
+
+// enqueue hands the batch to the outbox and notes the once_per keys.
+func (w *batchWriter) enqueue() error {
+	ids, out, err := outbox.Enqueue(w.tx, w.x.stream, w.rows)
+	if err != nil {
+		return err
+	}
+	for i, id := range ids {
+		if id == 0 {
+			w.duplicates++
+			if err := w.reject(w.rows[i].Line, RowDuplicate, "another row of the file reaches the same person"); err != nil {
+				return err
+			}
+			continue
+		}
+		w.admitted++
+		if w.keys[i] != "" {
+			if _, err := w.tx.Exec(sqlPutOnce, w.x.run.Campaign, w.keys[i], id); err != nil {
+				return err
+			}
+		}
+	}
+	return w.x.c.tell(w.tx, out)
+}

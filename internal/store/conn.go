@@ -151,6 +151,16 @@ func (c *conn) exec(text string) error {
 	return err
 }
 
+// close finalises the statements, which database/sql does not do for those of a
+// pinned connection: SQLite would keep the files open for them.
+func (c *conn) close() error {
+	var errs []error
+	for _, p := range c.stmts {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(append(errs, c.c.Close())...)
+}
+
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line

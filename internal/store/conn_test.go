@@ -106,6 +106,40 @@ func TestMisspeltOptionsAreRefused(t *testing.T) {
 	}
 }
 
+// A statement that is not closed keeps its connection, and its files, open.
+func TestCloseLeavesNoFileOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	for i, end := range []func(*store.DB){func(db *store.DB) { _ = db.Close() }, (*store.DB).Crash} {
+		db := open(t, path)
+		if err := db.Write(t.Context(), put(fmt.Sprint("k", i))); err != nil {
+			t.Fatal(err)
+		}
+		var reading, wg sync.WaitGroup
+		reading.Add(4)
+		for range 4 { // every reader has a statement
+			wg.Go(func() {
+				reading.Done()
+				reading.Wait()
+				if n := count(t, db); n != i+1 {
+					t.Errorf("%d rows", n)
+				}
+			})
+		}
+		wg.Wait()
+		end(db)
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("this system does not list open files:", err)
+		}
+		for _, fd := range fds {
+			name, err := os.Readlink("/proc/self/fd/" + fd.Name())
+			if err == nil && strings.HasPrefix(name, path) {
+				t.Errorf("%s is still open", filepath.Base(name))
+			}
+		}
+	}
+}
+
 func TestNewerSchemaIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.db")
 	db := open(t, path)

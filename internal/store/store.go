@@ -177,7 +177,7 @@ func (db *DB) release() error {
 	var errs []error
 	if db.readers != nil {
 		for range db.readerCount { // waits for every snapshot to end
-			_ = (<-db.free).c.Close()
+			_ = (<-db.free).close()
 		}
 		errs = append(errs, db.readers.Close())
 	}

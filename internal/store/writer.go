@@ -105,7 +105,7 @@ func (w *writer) drain() {
 			if !w.db.crashed.Load() {
 				_ = w.conn.exec("PRAGMA wal_checkpoint(TRUNCATE)")
 			}
-			_ = w.conn.c.Close()
+			_ = w.conn.close()
 			return
 		}
 	}

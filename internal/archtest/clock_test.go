@@ -27,6 +27,7 @@ var clocks = map[string]string{
 	"httpapi.Server.draftOf":          "the date that a draft proposes",
 	"daemon.Daemon.Run":               "warns of a Graph version that ends",
 	"daemon.secretFile.get":           "how often a secret's file is looked at",
+	"daemon.Daemon.showProgress":      "how long looking takes",
 }
 
 // clockless are packages that are free to read clocks.

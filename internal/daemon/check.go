@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,7 +19,11 @@ var (
 	versionForm = regexp.MustCompile(`^v\d+\.\d+$`)
 	idForm      = regexp.MustCompile(`^\d{5,32}$`)
 	nameForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
+	pathForm    = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 )
+
+// ownPaths are answered by the daemon itself.
+var ownPaths = []string{"/healthz", "/readyz", "/metrics"}
 
 // checker gathers the problems of one configuration.
 type checker struct {
@@ -75,6 +80,7 @@ func (k *checker) whatsapp() {
 	}
 	k.atLeast("whatsapp.sync_every", w.SyncEvery, 10*time.Second)
 	k.atLeast("whatsapp.send_timeout", w.SendTimeout, time.Second)
+	k.atLeast("whatsapp.drain", w.Drain, time.Second)
 	if w.Senders < 1 || w.Senders > 1000 {
 		k.fault("whatsapp.senders", "senders must be from 1 to 1000", "64 suits most")
 	}
@@ -195,8 +201,11 @@ func (k *checker) http() {
 	case !loopback(host):
 		k.fault("http.listen", "only loopback addresses are served in this version", "put a TLS proxy before it that forwards "+h.WebhookPath)
 	}
-	if !strings.HasPrefix(h.WebhookPath, "/") || len(h.WebhookPath) < 2 {
-		k.fault("http.webhook_path", "webhook_path must start with a slash", "/webhooks/whatsapp")
+	switch {
+	case !pathForm.MatchString(h.WebhookPath) || path.Clean(h.WebhookPath) != h.WebhookPath:
+		k.fault("http.webhook_path", fmt.Sprintf("%q is no path", h.WebhookPath), "it starts with a slash, of letters, digits and - . _ ~: /webhooks/whatsapp")
+	case slices.Contains(ownPaths, h.WebhookPath):
+		k.fault("http.webhook_path", h.WebhookPath+" is janela's own", "write /webhooks/whatsapp")
 	}
 }
 

@@ -35,11 +35,12 @@ func Load(path string, environ []string) (Config, error) {
 	}
 	doc, problems := tomlfile.Decode(path, data, &cfg)
 	cfg.dir = filepath.Dir(path)
-	if doc != nil {
-		problems = append(problems, secretsInFile(doc)...)
-	}
+	unread := problems.HasErrors() && !slices.ContainsFunc(sections, doc.Has) // a fault of syntax: nothing else is known
+	problems = append(problems, secretsInFile(doc)...)
+	// What stands there is not used, so that it is not taken for the environment's.
+	cfg.WhatsApp.Token, cfg.WhatsApp.AppSecret, cfg.WhatsApp.VerifyToken = "", "", ""
 	problems = append(problems, overlay(&cfg, environ)...)
-	if doc != nil {
+	if !unread {
 		problems = append(problems, cfg.check(doc)...)
 	}
 	problems.Sort()
@@ -48,6 +49,9 @@ func Load(path string, environ []string) (Config, error) {
 	}
 	return cfg, nil
 }
+
+// sections of a configuration.
+var sections = []string{"store", "whatsapp", "sandbox", "campaigns", "http", "log"}
 
 // secretsInFile refuses secrets in the file: it is copied, mailed and committed.
 func secretsInFile(doc *tomlfile.Document) (out tomlfile.Problems) {

@@ -138,11 +138,15 @@ func (d *Daemon) listenSocket() (*server, error) {
 // public is what the outside may reach: Meta's callbacks, health and metrics.
 func (d *Daemon) public() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(d.cfg.HTTP.WebhookPath, d.intake)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", d.readyz)
-	mux.Handle("GET /metrics", d.metrics.handler())
+	routes(mux, d.cfg.HTTP.WebhookPath, d.intake, d.metrics.handler(), d.readyz)
 	return mux
+}
+
+func routes(mux *http.ServeMux, webhookPath string, callbacks, metrics http.Handler, readyz http.HandlerFunc) {
+	mux.Handle(webhookPath, callbacks)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", readyz)
+	mux.Handle("GET /metrics", metrics)
 }
 
 // readyz says whether the daemon takes work, and what stands in its way.

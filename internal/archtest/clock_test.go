@@ -21,7 +21,7 @@ var clocks = map[string]string{
 	"scheduler.Loop.look":             "back-off of a loop",
 	"dispatch.lane.claim":             "pacing",
 	"dispatch.lane.wait":              "pacing",
-	"dispatch.lane.send":              "how long Meta took, and when it took the message",
+	"dispatch.lane.send":              "how long Meta took",
 	"dispatch.lane.count":             "pacing",
 	"account.Syncer.Run":              "how often the same failure is logged",
 	"httpapi.Server.draftOf":          "the date that a draft proposes",

@@ -106,7 +106,7 @@ func (l *lane) send(ctx context.Context, t ticket) result {
 	body := cloudapi.AppendMessage(nil, l.d.message(t, params))
 	start := time.Now()
 	answer, err := sender.Send(ctx, t.stream.Number, body)
-	r.took, r.At = time.Since(start), time.Now()
+	r.took = time.Since(start)
 	if err != nil {
 		return r.failed(err)
 	}

@@ -41,6 +41,7 @@ func (l *lane) judge(tx *store.Tx, r *result) error {
 	switch {
 	case r.To == outbox.Accepted || r.To == outbox.AcceptedHeld:
 		var err error
+		r.At = tx.Now() // the ledger knows one clock
 		r.InWindow, err = conversations.InWindowAt(tx, r.stream.Number, r.message.Contact, r.At)
 		if err != nil {
 			return err

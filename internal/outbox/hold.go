@@ -85,11 +85,17 @@ var (
 func Holds(q store.Querier) ([]Hold, error) { return store.All[Hold](q, sqlHolds) }
 
 // Place puts a hold, or, where the same stands already, keeps it and moves its
-// end to the later one. fresh says that it was not there.
+// end to the later one. fresh says that it was not there, or had ended by time.
 func Place(tx *store.Tx, h Hold) (fresh bool, err error) {
 	have, ok, err := store.Get[Hold](tx, sqlHold, string(h.Scope), h.Target, h.Reason)
 	if err != nil {
 		return false, err
+	}
+	if ok && have.Over(tx.Now()) { // nobody lifts those: they stop nothing
+		if err := tx.One(sqlLift, have.ID, have.Until, "time"); err != nil {
+			return false, err
+		}
+		ok = false
 	}
 	if ok {
 		if h.Until > 0 && h.Until <= have.Until || have.Until == 0 {

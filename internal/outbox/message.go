@@ -85,6 +85,22 @@ func ByWamid(q store.Querier, w whatsapp.Wamid) (Message, bool, error) {
 	return store.Get[Message](q, sqlMessageByWamid, string(w))
 }
 
+var sqlHasWamid = store.SQL(`SELECT id FROM messages WHERE wamid = ?1 AND wamid <> ''`)
+
+// name gives the message the id by which Meta knows it, unless it has one, or
+// another message has that one: a server that gives the same id twice must not
+// keep its answers, and all settled with them, from being written.
+func (m *Message) name(q store.Querier, w whatsapp.Wamid) error {
+	if m.Wamid != "" || w == "" {
+		return nil
+	}
+	_, taken, err := store.Value[int64](q, sqlHasWamid, string(w))
+	if err == nil && !taken {
+		m.Wamid = w
+	}
+	return err
+}
+
 // OfContact returns a contact's latest messages, at most limit of campaigns and
 // limit of single ones.
 func OfContact(q store.Querier, contact int64, limit int) ([]Message, error) {

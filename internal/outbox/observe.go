@@ -14,13 +14,14 @@ type Observation struct {
 	Wamid    whatsapp.Wamid
 	Status   string // sent, delivered, read, failed; others change nothing
 	At       time.Time
-	InWindow bool
+	InWindow bool   // At lay in a service window
 	Reason   string // of failed: what the error table calls it
 	Code     int
 }
 
 var sqlObserve = store.SQL(`UPDATE messages SET state = ?2, sent_at = ?3, delivered_at = ?4, read_at = ?5, failed_at = ?6,
-		reason = ?7, code = ?8, wamid = ?9, in_window = ?10, ended_at = CASE WHEN ended_at = 0 THEN ?11 ELSE ended_at END WHERE id = ?1`)
+		reason = ?7, code = ?8, wamid = ?9, in_window = CASE WHEN CAST(?12 AS INTEGER) = 1 THEN ?10 ELSE in_window END,
+		ended_at = CASE WHEN ended_at = 0 THEN ?11 ELSE ended_at END WHERE id = ?1`)
 
 // Observe applies a status. found is false when no message of ours is meant.
 // Facts are kept as times (of several of one kind the earliest), and the state
@@ -53,19 +54,20 @@ func Observe(tx *store.Tx, o Observation) (out []Outcome, found bool, err error)
 	default:
 		return nil, true, nil
 	}
-	if after.Wamid == "" {
-		after.Wamid = o.Wamid
+	if err := after.name(tx, o.Wamid); err != nil {
+		return nil, true, err
 	}
 	after.State = after.reached()
-	after.Reason, after.Code = "", 0
-	if after.State == Failed {
-		after.Reason, after.Code = before.Reason, before.Code
-		if o.Status == "failed" {
-			after.Reason, after.Code = o.Reason, o.Code
-		}
+	switch { // of several failures the earliest says why
+	case after.State != Failed:
+		after.Reason, after.Code = "", 0
+	case after.FailedAt != before.FailedAt:
+		after.Reason, after.Code = o.Reason, o.Code
 	}
+	// Whether the message fell in a service window is asked at its own instant,
+	// not at that of every status.
 	err = tx.One(sqlObserve, after.ID, string(after.State), after.SentAt, after.DeliveredAt, after.ReadAt, after.FailedAt,
-		after.Reason, after.Code, string(after.Wamid), o.InWindow, store.Millis(tx.Now()))
+		after.Reason, after.Code, string(after.Wamid), o.InWindow, store.Millis(tx.Now()), after.at() == at)
 	if err != nil {
 		return nil, true, err
 	}
@@ -105,7 +107,8 @@ var (
 	sqlPutForeign = store.SQL(`INSERT INTO foreign_messages (wamid, number_id, contact_id, category, seen_at, sent_at, delivered_at, read_at, failed_at, in_window)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
 		ON CONFLICT (wamid) DO UPDATE SET category = excluded.category, sent_at = excluded.sent_at, delivered_at = excluded.delivered_at,
-			read_at = excluded.read_at, failed_at = excluded.failed_at`)
+			read_at = excluded.read_at, failed_at = excluded.failed_at,
+			in_window = CASE WHEN CAST(?11 AS INTEGER) = 1 THEN excluded.in_window ELSE foreign_messages.in_window END`)
 )
 
 // ObserveForeign records a status of a message that is not ours, and returns
@@ -135,7 +138,8 @@ func ObserveForeign(tx *store.Tx, f Foreign) (since time.Time, err error) {
 	for _, t := range []int64{row.Sent, row.Delivered, row.Read} {
 		first = earliest(first, t)
 	}
+	own := (&Message{SentAt: row.Sent, DeliveredAt: row.Delivered, ReadAt: row.Read}).at()
 	_, err = tx.Exec(sqlPutForeign, string(f.Wamid), f.Number, f.Contact, row.Category, store.Millis(tx.Now()),
-		row.Sent, row.Delivered, row.Read, row.Failed, f.InWindow)
+		row.Sent, row.Delivered, row.Read, row.Failed, f.InWindow, own == at)
 	return store.Time(first), err
 }

@@ -29,13 +29,14 @@ var (
 		WHERE id = ?1 AND attempt = ?2 AND state = 'sending'`)
 	sqlSettle = store.SQL(`UPDATE messages SET state = ?3, reason = ?4, code = ?5, failed_at = ?6, ended_at = ?7
 		WHERE id = ?1 AND attempt = ?2 AND state = 'sending'`)
-	sqlAdopt = store.SQL(`UPDATE messages SET accepted_at = ?2, wamid = CASE WHEN wamid = '' THEN ?3 ELSE wamid END, held = ?4
+	sqlAdopt = store.SQL(`UPDATE messages SET state = ?5, reason = ?6, code = ?7, accepted_at = ?2, wamid = ?3,
+		held = ?4, in_window = CASE WHEN CAST(?9 AS INTEGER) = 1 THEN ?8 ELSE in_window END, ended_at = CASE WHEN ended_at = 0 THEN ?2 ELSE ended_at END
 		WHERE id = ?1 AND accepted_at = 0`)
 )
 
 // Settle writes the results of sends. A status may have come before our own
-// answer: then the message is past sending, and only what the answer adds is
-// kept. A requeued message whose deadline has passed expires instead.
+// answer: then the message is past sending, and of the answer only an
+// acceptance is kept. A requeued message whose deadline has passed expires instead.
 func Settle(tx *store.Tx, results []Result) ([]Outcome, error) {
 	c := begin(tx)
 	for _, r := range results {
@@ -74,8 +75,11 @@ func settle(tx *store.Tx, m *Message, r Result) error {
 	m.Reason, m.Code = r.Reason, r.Code
 	switch r.To {
 	case Accepted, AcceptedHeld:
-		m.State, m.Wamid, m.Held, m.AcceptedAt = r.To, r.Wamid, r.To == AcceptedHeld, store.Millis(r.At)
-		return tx.One(sqlAccept, m.ID, r.Attempt, string(m.State), m.AcceptedAt, string(r.Wamid), m.Held, r.InWindow)
+		m.State, m.Held, m.AcceptedAt = r.To, r.To == AcceptedHeld, store.Millis(r.At)
+		if err := m.name(tx, r.Wamid); err != nil {
+			return err
+		}
+		return tx.One(sqlAccept, m.ID, r.Attempt, string(m.State), m.AcceptedAt, string(m.Wamid), m.Held, r.InWindow)
 	case Queued:
 		if m.Deadline > 0 && (m.Deadline <= now || m.Deadline <= store.Millis(r.Retry)) {
 			m.State, m.Reason = Expired, "deadline"
@@ -98,13 +102,20 @@ func settle(tx *store.Tx, m *Message, r Result) error {
 	}
 }
 
+// adopt keeps an acceptance that comes when the message is past sending: it is
+// a fact like a status, and the state follows from all of them.
 func adopt(tx *store.Tx, m *Message, r Result) error {
-	held := m.Held || r.To == AcceptedHeld
-	n, err := tx.Exec(sqlAdopt, m.ID, store.Millis(r.At), string(r.Wamid), held)
-	if n > 0 {
-		m.AcceptedAt, m.Held = store.Millis(r.At), held
+	if m.AcceptedAt > 0 {
+		return nil
 	}
-	return err
+	m.AcceptedAt, m.Held = store.Millis(r.At), r.To == AcceptedHeld
+	if m.State = m.reached(); m.State != Failed {
+		m.Reason, m.Code = "", 0
+	}
+	if err := m.name(tx, r.Wamid); err != nil {
+		return err
+	}
+	return tx.One(sqlAdopt, m.ID, m.AcceptedAt, string(m.Wamid), m.Held, string(m.State), m.Reason, m.Code, r.InWindow, m.at() == m.AcceptedAt)
 }
 
 var sqlSending = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE state = 'sending' ORDER BY id LIMIT ?1`)

@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -365,4 +367,30 @@ func FuzzLoad(f *testing.F) {
 		mux := http.NewServeMux()
 		routes(mux, cfg.HTTP.WebhookPath, http.NotFoundHandler(), http.NotFoundHandler(), func(http.ResponseWriter, *http.Request) {})
 	})
+}
+
+// A Graph version that ends is warned of, with a real account only.
+func TestGraphVersionThatEnds(t *testing.T) {
+	end := graphEnds[Defaults().WhatsApp.GraphVersion]
+	if end.IsZero() {
+		t.Fatal("nobody knows when the default Graph version ends: add it to graphEnds")
+	}
+	for _, tt := range []struct {
+		url, version string
+		now          time.Time
+		warns        bool
+	}{
+		{"https://graph.facebook.com", "v25.0", end.Add(-graphWarning - time.Hour), false},
+		{"https://graph.facebook.com", "v25.0", end.Add(-graphWarning + time.Hour), true},
+		{"https://graph.facebook.com", "v25.0", end.Add(time.Hour), true},
+		{"", "v25.0", end.Add(time.Hour), false},
+		{"https://graph.facebook.com", "v99.0", end.Add(time.Hour), false},
+	} {
+		var log bytes.Buffer
+		d := &Daemon{cfg: Config{WhatsApp: WhatsAppConfig{GraphURL: tt.url, GraphVersion: tt.version}}, log: slog.New(slog.NewTextHandler(&log, nil))}
+		d.warnGraph(tt.now)
+		if got := log.Len() > 0; got != tt.warns {
+			t.Errorf("%s %s at %v: warned %v", tt.url, tt.version, tt.now, got)
+		}
+	}
 }

@@ -111,7 +111,8 @@ func Claim(tx *store.Tx, o Open, n int) ([]outbox.Message, []outbox.Outcome, err
 			probing, n = true, 1
 		}
 	}
-	rows, err := store.All[candidate](tx, sqlCandidates, o.ID, string(o.Category), f.Number.Name, f.Number.Unit, o.Number, store.Millis(now), n)
+	name, unit := scopes(f.Number)
+	rows, err := store.All[candidate](tx, sqlCandidates, o.ID, string(o.Category), name, unit, o.Number, store.Millis(now), n)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -168,7 +169,8 @@ func Judge(q store.Querier, m outbox.Message) (Verdict, []Verdict, error) {
 	if err != nil {
 		return Verdict{}, nil, err
 	}
-	row, _, err := store.Get[candidate](q, sqlOne, m.ID, string(s.Category), f.Number.Name, f.Number.Unit, s.Number)
+	name, unit := scopes(f.Number)
+	row, _, err := store.Get[candidate](q, sqlOne, m.ID, string(s.Category), name, unit, s.Number)
 	if err != nil {
 		return Verdict{}, nil, err
 	}

@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"cmp"
+
 	"janela/internal/account"
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -9,7 +11,7 @@ import (
 
 // consentFacts are the three subselects over the consent ledger: the grant is
 // the contact's own, revocations are those of every contact of the person.
-// ?2 category, ?3 and ?4 the scopes beside '*'. %s is the contact.
+// ?2 category, ?3 and ?4 the scopes beside '*', ?5 the number.
 const (
 	grantOf  = `COALESCE((SELECT MAX(g.granted_at) FROM consents g WHERE g.contact_id = m.contact_id AND g.category = ?2 AND g.scope IN ('*', ?3, ?4)), 0)`
 	revokeOf = `COALESCE((SELECT MAX(r.revoked_at) FROM contacts p JOIN contacts k ON k.root = p.root JOIN consents r ON r.contact_id = k.id
@@ -70,10 +72,17 @@ func FactsOfStream(q store.Querier, s outbox.Stream, holds []outbox.Hold) (Strea
 	return f, nil
 }
 
+// scopes are those beside '*' that speak for a number. One that it has not is
+// '*' again, so that no row of an empty scope speaks for it.
+func scopes(n account.Number) (name, unit string) {
+	return cmp.Or(n.Name, "*"), cmp.Or(n.Unit, "*")
+}
+
 // FactsOfPerson reads what decides about a person for messages of a category
 // from a number: for plan, why and what arrives by API.
 func FactsOfPerson(q store.Querier, contact int64, category whatsapp.Category, n account.Number) (MessageFacts, error) {
-	row, _, err := store.Get[personRow](q, sqlPerson, contact, string(category), n.Name, n.Unit, n.ID)
+	name, unit := scopes(n)
+	row, _, err := store.Get[personRow](q, sqlPerson, contact, string(category), name, unit, n.ID)
 	f := MessageFacts(row)
 	f.Contact, f.Kind = contact, whatsapp.KindPhone
 	return f, err

@@ -429,11 +429,11 @@ func TestProbe(t *testing.T) {
 	}
 	// The first candidate is refused, which proves nothing and costs no time.
 	w.wall = at(30)
-	for try, wait := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 64, 64} {
+	for try, wait := range []int{1, 2, 4, 8, 16, 32, 64, 64, 64} {
 		if n := probes(); n != 1 {
 			t.Fatalf("probe %d: %d messages went, want one", try+1, n)
 		}
-		w.wall = w.wall.Add(wait*time.Minute - time.Millisecond)
+		w.wall = w.wall.Add(time.Duration(wait)*time.Minute - time.Millisecond)
 		if n := probes(); n != 0 {
 			t.Fatalf("after probe %d: another %d went before %d minutes had passed", try+1, n, wait)
 		}

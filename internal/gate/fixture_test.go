@@ -17,12 +17,10 @@ var (
 	putTemplate = store.SQL(`INSERT INTO templates (waba_id, name, language, category, status, hash, missing, seen_at, changed_at)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0)`)
 	putContact = store.SQL(`INSERT INTO contacts (id, root, created_at) VALUES (?1, ?2, 0)`)
-	setRoot    = store.SQL(`UPDATE contacts SET root = ?2 WHERE id = ?1`)
 	putConsent = store.SQL(`INSERT INTO consents (contact_id, category, scope, granted_at, revoked_at) VALUES (?1, ?2, ?3, ?4, ?5)
 		ON CONFLICT (contact_id, category, scope) DO UPDATE SET granted_at = excluded.granted_at, revoked_at = excluded.revoked_at`)
 	putWindow = store.SQL(`INSERT INTO service_windows (number_id, contact_id, last_at, closes_at) VALUES (?1, ?2, 0, ?3)`)
 	putHold   = store.SQL(`INSERT INTO holds (id, scope, target, reason, actor, since, until, probe, tries) VALUES (?1, ?2, ?3, ?4, 'test', ?5, ?6, ?7, ?8)`)
-	ofStream  = store.SQL(`SELECT id FROM messages WHERE stream_id = ?1 ORDER BY id`)
 )
 
 var start = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)

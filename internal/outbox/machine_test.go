@@ -263,10 +263,15 @@ func (m *machine) observe(rt *rapid.T) {
 	if len(ids) == 0 {
 		return
 	}
-	id := ids[0]
+	for range rapid.IntRange(1, 4).Draw(rt, "statuses") { // of one message, because several facts make what is hard
+		m.status(rt, ids[0])
+	}
+}
+
+func (m *machine) status(rt *rapid.T, id int64) {
 	at := m.wall.Add(time.Duration(2*rapid.IntRange(-9, 9).Draw(rt, "at")+1) * time.Millisecond)
 	o := Observation{Message: id, Attempt: max(1, m.model.rows[id].Attempt+rapid.SampledFrom([]int{0, 0, 0, -1, 1}).Draw(rt, "attempt")), At: at,
-		InWindow: inWindow(millis(at)), Status: rapid.SampledFrom([]string{"sent", "delivered", "read", "played", "failed", "deleted"}).Draw(rt, "status")}
+		InWindow: inWindow(millis(at)), Status: rapid.SampledFrom([]string{"sent", "sent", "delivered", "read", "played", "failed", "failed", "failed", "deleted"}).Draw(rt, "status")}
 	o.Wamid = wamid(id, o.Attempt)
 	if o.Status == "failed" { // the code is the instant's, so that it shows which failure stands
 		o.Reason, o.Code = fmt.Sprint("class", millis(at)%7), 131000+int(millis(at)%7)

@@ -35,13 +35,17 @@ func TestWindowsAgainstAClockThatTicks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Most windows begin and end about where clocks change.
-		minute := rapid.OneOf(rapid.IntRange(0, 240), rapid.IntRange(0, 1440), rapid.SampledFrom([]int{0, 60, 90, 120, 150, 180, 1380, 1410, 1440}))
+		// Most windows begin and end about where the clock changes, also at times
+		// that it leaves out.
+		about := mid.Add(-time.Minute).In(loc)
+		near := rapid.Map(rapid.IntRange(-9, 9), func(quarter int) int {
+			return (60*about.Hour() + about.Minute() + 1 + 15*quarter + 1440) % 1440
+		})
+		minute := rapid.OneOf(near, near, near, rapid.IntRange(0, 1440), rapid.SampledFrom([]int{0, 1440}))
+		everyDay := []time.Weekday{0, 1, 2, 3, 4, 5, 6}
 		w := Windows{Zone: c.zone, List: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Window {
-			return Window{
-				Days: rapid.SliceOfNDistinct(rapid.Map(rapid.IntRange(0, 6), func(d int) time.Weekday { return time.Weekday(d) }), 1, 7, rapid.ID[time.Weekday]).Draw(t, "days"),
-				From: minute.Draw(t, "from"), To: minute.Draw(t, "to"), // From at or after To is never open
-			}
+			days := rapid.OneOf(rapid.Just(everyDay), rapid.SliceOfNDistinct(rapid.Map(rapid.IntRange(0, 6), func(d int) time.Weekday { return time.Weekday(d) }), 1, 7, rapid.ID[time.Weekday])).Draw(t, "days")
+			return Window{days, minute.Draw(t, "from"), minute.Draw(t, "to")} // From at or after To is never open
 		}), 0, 3).Draw(t, "windows")}
 		at := mid.Add(time.Duration(rapid.OneOf(rapid.IntRange(-120, 120), rapid.IntRange(-3*1440, 3*1440)).Draw(t, "minutes")) * time.Minute).
 			Add(time.Duration(rapid.SampledFrom([]int{0, 0, 1, 29_999, 59_999}).Draw(t, "ms")) * time.Millisecond)

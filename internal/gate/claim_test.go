@@ -62,6 +62,7 @@ func TestClaim(t *testing.T) {
 	ok := granted("*", mkt)
 	template := func(name string) func(*outbox.Stream) { return func(s *outbox.Stream) { s.Template = name } }
 
+	w := newWorld(t)
 	for _, c := range []struct {
 		name   string
 		facts  facts
@@ -130,9 +131,7 @@ func TestClaim(t *testing.T) {
 		{name: "held for another minute", facts: also(ok, held(outbox.Hold{Scope: outbox.ScopeAll, Until: ms(1)})), want: outbox.Queued},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
-			var id int64
-			w.write(t, func(tx *store.Tx) error {
+			w.undone(t, func(tx *store.Tx) error {
 				for name, status := range map[string]whatsapp.TemplateStatus{"paused": whatsapp.TemplatePaused, "rejected": whatsapp.TemplateRejected, "missing": whatsapp.TemplateApproved} {
 					if err := listed(tx, name, mkt, status, hash, name == "missing"); err != nil {
 						return err
@@ -152,10 +151,9 @@ func TestClaim(t *testing.T) {
 					c.change(&s)
 				}
 				_, ids, err := queue(tx, s, p.ID)
-				id = ids[0]
-				return err
-			})
-			w.write(t, func(tx *store.Tx) error {
+				if err != nil {
+					return err
+				}
 				claimed, out, err := claimAll(tx, whatsapp.LaneMarketing, 10)
 				if err != nil {
 					return err
@@ -163,7 +161,7 @@ func TestClaim(t *testing.T) {
 				if (len(claimed) == 1) != (c.want == outbox.Sending) || (len(out) == 1) != (c.want != outbox.Queued) {
 					t.Errorf("%d claimed, outcomes %+v", len(claimed), out)
 				}
-				m, _, err := outbox.ByID(tx, id)
+				m, _, err := outbox.ByID(tx, ids[0])
 				attempts := map[bool]int{true: 1}[c.want == outbox.Sending]
 				if m.State != c.want || m.Reason != string(c.reason) || m.Attempt != attempts || m.NotBefore != 0 {
 					t.Errorf("it is %s %q after %d attempts, not before %d; want %s %q", m.State, m.Reason, m.Attempt, m.NotBefore, c.want, c.reason)
@@ -329,6 +327,7 @@ var pauseTemplate = store.SQL(`UPDATE templates SET status = 'PAUSED' WHERE name
 
 // Opens says when the next closed stream opens by itself.
 func TestOpensNext(t *testing.T) {
+	w := newWorld(t)
 	afternoon := outbox.Windows{Zone: "UTC", List: []outbox.Window{{Days: []time.Weekday{start.Weekday()}, From: 780, To: 800}}}
 	for _, c := range []struct {
 		name   string
@@ -348,8 +347,7 @@ func TestOpensNext(t *testing.T) {
 		{"template paused", func(s *outbox.Stream) { s.Template = "utility" }, []outbox.Hold{{Scope: outbox.ScopeAll, Until: ms(5)}}, 0, time.Time{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
-			w.write(t, func(tx *store.Tx) error {
+			w.undone(t, func(tx *store.Tx) error {
 				s := streamOf(whatsapp.Marketing)
 				if c.change != nil {
 					c.change(&s)

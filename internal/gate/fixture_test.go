@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -67,6 +68,22 @@ func newWorld(t testing.TB) *world {
 func (w *world) write(t testing.TB, fn func(*store.Tx) error) {
 	t.Helper()
 	if err := w.Write(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var errUndo = errors.New("undo")
+
+// undone runs fn in a transaction that leaves nothing behind.
+func (w *world) undone(t testing.TB, fn func(*store.Tx) error) {
+	t.Helper()
+	err := w.Write(t.Context(), func(tx *store.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return errUndo
+	})
+	if !errors.Is(err, errUndo) {
 		t.Fatal(err)
 	}
 }

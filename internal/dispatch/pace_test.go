@@ -44,9 +44,9 @@ func TestNumberIsPacedAtItsRate(t *testing.T) {
 		n              int
 		want           time.Duration // what the lane's share of the rate makes of n
 	}{
-		{"marketing has four fifths of 80", "oferta", 80, 320, 5 * time.Second},
-		{"utility nine tenths", "aviso", 80, 360, 5 * time.Second},
-		{"authentication all", "codigo", 80, 400, 5 * time.Second},
+		{"marketing has four fifths of 80", "oferta", 80, 192, 3 * time.Second},
+		{"utility nine tenths", "aviso", 80, 216, 3 * time.Second},
+		{"authentication all", "codigo", 80, 240, 3 * time.Second},
 		{"a slow number", "codigo", 2, 10, 4500 * time.Millisecond},
 		{"slower than one a second", "codigo", 0.5, 5, 8 * time.Second},
 	} {
@@ -128,7 +128,7 @@ func TestDryNumberBlocksNobody(t *testing.T) {
 func TestFloodDelaysNoCodeAndNoNotice(t *testing.T) {
 	bubble(t, func(h *house) {
 		h.meta.says(func(call) answer { return answer{after: 500 * time.Millisecond} })
-		h.queue(stream("oferta"), 1, 2000)
+		h.queue(stream("oferta"), 1, 700)
 		h.start()
 		h.pass(2 * time.Second)
 		for i := range 10 {
@@ -142,7 +142,7 @@ func TestFloodDelaysNoCodeAndNoNotice(t *testing.T) {
 						at = c.At
 					}
 				}
-				if wait := at.Sub(before); at.IsZero() || wait > 120*time.Millisecond {
+				if wait := at.Sub(before); at.IsZero() || wait > 10*time.Millisecond {
 					t.Fatalf("%s number %d left after %v (zero time: never)", template, i, wait)
 				}
 			}
@@ -156,8 +156,8 @@ func TestFloodDelaysNoCodeAndNoNotice(t *testing.T) {
 // Even when notices and a campaign together ask for more than the number has.
 func TestTwoFloodsDelayNoCode(t *testing.T) {
 	bubble(t, func(h *house) {
-		h.queue(stream("oferta"), 1, 2000)
-		h.queue(stream("aviso"), 3001, 2000)
+		h.queue(stream("oferta"), 1, 500)
+		h.queue(stream("aviso"), 3001, 500)
 		h.start()
 		h.pass(2 * time.Second)
 		for i := range 10 {
@@ -215,7 +215,7 @@ func TestPairGap(t *testing.T) {
 // itself.
 func TestThrottleHalvesAndRecovers(t *testing.T) {
 	bubble(t, func(h *house) {
-		h.rates[loja] = 20
+		h.rates[loja] = 10
 		until := began.Add(time.Second)
 		h.meta.says(func(c call) answer {
 			if c.At.Before(until) {
@@ -223,7 +223,7 @@ func TestThrottleHalvesAndRecovers(t *testing.T) {
 			}
 			return answer{}
 		})
-		h.queue(stream("codigo"), 1, 1400)
+		h.queue(stream("codigo"), 1, 700)
 		h.start()
 		h.pass(69 * time.Second)
 		calls := h.meta.log()
@@ -238,7 +238,7 @@ func TestThrottleHalvesAndRecovers(t *testing.T) {
 		for _, tt := range []struct {
 			at        time.Duration
 			perSecond float64
-		}{{2 * time.Second, 10}, {12 * time.Second, 12}, {22 * time.Second, 14}, {62 * time.Second, 20}} {
+		}{{2 * time.Second, 5}, {12 * time.Second, 6}, {22 * time.Second, 7}, {62 * time.Second, 10}} {
 			n, want := in(tt.at, tt.at+7*time.Second), 7*tt.perSecond
 			if float64(n) < want*0.95-1 || float64(n) > want*1.05+1 {
 				t.Errorf("in the 7 s after %v came %d calls, want about %v", tt.at, n, want)

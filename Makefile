@@ -24,7 +24,7 @@ test: ## run every test
 
 .PHONY: race
 race: ## run every test under the race detector
-	$(GO) test -race -short ./...
+	GOMAXPROCS=1 $(GO) test -race -short -p 2 ./...
 
 .PHONY: lint
 lint: ## gofmt, go vet, golangci-lint

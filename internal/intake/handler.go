@@ -193,7 +193,7 @@ func (in *Intake) applyStored(ctx context.Context) (int, error) {
 		if err == nil {
 			continue
 		}
-		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrCrashed) {
+		if ctx.Err() != nil || store.Passing(err) { // not the callback's fault: it may hold a STOP
 			return 0, err
 		}
 		if err := in.setAside(ctx, batch[i].ID, err); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mattn/go-sqlite3"
 
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -345,4 +348,37 @@ func FuzzPost(f *testing.F) {
 			t.Fatalf("applied %d, %v", n, err)
 		}
 	})
+}
+
+// A disk that is full for a moment is not the callback's fault: it waits, and
+// the STOP in it is not lost.
+func TestPassingFailureSetsNothingAside(t *testing.T) {
+	h := newHouse(t)
+	h.sent(ana, "oferta", whatsapp.Marketing, "wamid.a")
+	h.queue(ana, "oferta", whatsapp.Marketing)
+	full := 3
+	h.onTell = func(*store.Tx, []outbox.Outcome) error {
+		if full--; full >= 0 {
+			return fmt.Errorf("write: %w", sqlite3.Error{Code: sqlite3.ErrFull})
+		}
+		return nil
+	}
+	body := envelope("messages", messages(h.text(ana, "PARAR")))
+	h.post(body, sign(secret, body))
+	for range 5 { // Run tries again after a second
+		if _, err := h.in.applyStored(context.Background()); err != nil && !store.Passing(err) {
+			t.Fatal(err)
+		}
+	}
+	if full >= 0 {
+		t.Fatal("the disk was never full: the test is blind")
+	}
+	for _, r := range h.rows() {
+		if r.State != "applied" {
+			t.Errorf("a callback is %s: %s", r.State, r.Note)
+		}
+	}
+	if h.may(ana, whatsapp.Marketing) {
+		t.Error("the STOP was lost")
+	}
 }

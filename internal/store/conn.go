@@ -165,3 +165,17 @@ func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
 }
+
+// Passing reports whether an error comes from the machine (a full disk, an I/O
+// error, a lock) and not from what was asked of the database: the same may go
+// well later.
+func Passing(err error) bool {
+	var e sqlite3.Error
+	if errors.As(err, &e) {
+		switch e.Code {
+		case sqlite3.ErrFull, sqlite3.ErrIoErr, sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrNomem, sqlite3.ErrReadonly, sqlite3.ErrCantOpen:
+			return true
+		}
+	}
+	return errors.Is(err, errTxLost) || errors.Is(err, ErrClosed) || errors.Is(err, ErrCrashed)
+}

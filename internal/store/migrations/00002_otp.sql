@@ -1,0 +1,189 @@
+-- One-time codes, the keys of those who ask for them, and replies that a
+-- repeated request gets again. The rules of 00001 hold here as well.
+
+-- +goose Up
+
+-- owner: access
+-- Keys of the business's own systems. The key itself is shown once and kept
+-- nowhere: hash is the SHA-256 of its secret part (256 random bits), hex.
+-- scopes, purposes and countries are JSON lists; [] of the last two: every one.
+CREATE TABLE api_keys (
+  id         TEXT PRIMARY KEY,
+  client     TEXT NOT NULL,
+  hash       TEXT NOT NULL,
+  scopes     TEXT NOT NULL,
+  purposes   TEXT NOT NULL DEFAULT '[]',
+  countries  TEXT NOT NULL DEFAULT '[]',
+  created_at INTEGER NOT NULL,
+  created_by TEXT NOT NULL,
+  expires_at INTEGER NOT NULL DEFAULT 0,
+  revoked_at INTEGER NOT NULL DEFAULT 0,
+  revoked_by TEXT NOT NULL DEFAULT ''
+);
+
+-- owner: access
+-- What a request with an Idempotency-Key was answered. key and request are
+-- hashes: of the key as sent, and of the body (keyed). reply holds no personal
+-- data; what must be told in full is made again from its own ledger.
+CREATE TABLE idempotent_replies (
+  client     TEXT NOT NULL,
+  route      TEXT NOT NULL,
+  key        TEXT NOT NULL,
+  request    TEXT NOT NULL,
+  status     INTEGER NOT NULL,
+  reply      TEXT NOT NULL,
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (client, route, key)
+);
+CREATE INDEX idempotent_replies_expires ON idempotent_replies (expires_at);
+
+-- owner: otp
+-- personal
+-- One request of a code, until it is verified or ends. No code stands anywhere:
+-- it is made of seed (hex), the key kid, and what the row says of client,
+-- purpose, number and binding; seed is wiped when the challenge ends.
+-- phone_key: keyed hash of the number's wide key, the same for both spellings of
+-- a Brazilian number; phone_mac: keyed hash of the exact number; binding: keyed
+-- hash of the caller's. gen counts codes, attempts guesses over all of them.
+-- message_id: the latest message (0: none was sent). metadata: the caller's.
+CREATE TABLE challenges (
+  id           TEXT PRIMARY KEY,
+  client       TEXT NOT NULL,
+  purpose      TEXT NOT NULL,
+  contact_id   INTEGER NOT NULL,
+  phone_key    TEXT NOT NULL,
+  phone_mac    TEXT NOT NULL,
+  masked       TEXT NOT NULL,
+  country      TEXT NOT NULL,
+  binding      TEXT NOT NULL DEFAULT '',
+  language     TEXT NOT NULL,
+  device       TEXT NOT NULL DEFAULT '',
+  trusted      INTEGER NOT NULL DEFAULT 0,
+  digits       INTEGER NOT NULL,
+  kid          TEXT NOT NULL,
+  seed         TEXT NOT NULL,
+  gen          INTEGER NOT NULL DEFAULT 1,
+  attempts     INTEGER NOT NULL DEFAULT 0,
+  max_attempts INTEGER NOT NULL,
+  resends      INTEGER NOT NULL DEFAULT 0,
+  max_resends  INTEGER NOT NULL,
+  state        TEXT NOT NULL CHECK (state IN ('pending','verified','expired','cancelled','superseded','exhausted','reported','failed')),
+  reason       TEXT NOT NULL DEFAULT '',
+  channel      TEXT NOT NULL DEFAULT 'whatsapp',
+  message_id   INTEGER NOT NULL DEFAULT 0,
+  metadata     TEXT NOT NULL DEFAULT '',
+  created_at   INTEGER NOT NULL,
+  code_at      INTEGER NOT NULL,
+  expires_at   INTEGER NOT NULL,
+  ended_at     INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX challenges_pending ON challenges (phone_key, purpose) WHERE state = 'pending';
+CREATE INDEX challenges_due ON challenges (expires_at) WHERE state = 'pending';
+CREATE INDEX challenges_ended ON challenges (ended_at) WHERE ended_at > 0;
+
+-- owner: otp
+-- One message with a code: what the send limits count, and how a message finds
+-- its challenge. counted 0: Meta surely did not take it, the limits forget it.
+-- again 1: the repeat of one that was never answered. prefix_key, ip_key: keyed
+-- hashes. identity: Meta's hash of the person's identity key, as its statuses
+-- report it.
+CREATE TABLE code_sends (
+  message_id   INTEGER PRIMARY KEY,
+  challenge_id TEXT NOT NULL,
+  gen          INTEGER NOT NULL,
+  phone_key    TEXT NOT NULL,
+  trusted      INTEGER NOT NULL DEFAULT 0,
+  ip_key       TEXT NOT NULL DEFAULT '',
+  prefix_key   TEXT NOT NULL,
+  country      TEXT NOT NULL,
+  at           INTEGER NOT NULL,
+  counted      INTEGER NOT NULL DEFAULT 1,
+  verified     INTEGER NOT NULL DEFAULT 0,
+  again        INTEGER NOT NULL DEFAULT 0,
+  identity     TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX code_sends_challenge ON code_sends (challenge_id);
+CREATE INDEX code_sends_phone ON code_sends (phone_key, at);
+CREATE INDEX code_sends_ip ON code_sends (ip_key, at) WHERE ip_key <> '';
+CREATE INDEX code_sends_at ON code_sends (at);
+
+-- owner: otp
+-- How many codes were sent and verified in each ten minutes, by scope: "all",
+-- "country:BR", "prefix:<keyed hash>". bucket is the time in ten minutes;
+-- verified counts in the bucket of the send.
+CREATE TABLE code_counts (
+  scope    TEXT NOT NULL,
+  bucket   INTEGER NOT NULL,
+  sent     INTEGER NOT NULL DEFAULT 0,
+  verified INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (scope, bucket)
+);
+CREATE INDEX code_counts_bucket ON code_counts (bucket);
+
+-- owner: otp
+-- Rates (GCRA): the theoretical arrival time of a key's next request, in
+-- microseconds. "client:<name>", "service", "verify-ip:<keyed hash>".
+CREATE TABLE code_rates (
+  key TEXT PRIMARY KEY,
+  tat INTEGER NOT NULL
+);
+CREATE INDEX code_rates_tat ON code_rates (tat);
+
+-- owner: otp
+-- Wrong guesses, over all challenges of a phone.
+CREATE TABLE code_failures (
+  id        INTEGER PRIMARY KEY,
+  phone_key TEXT NOT NULL,
+  trusted   INTEGER NOT NULL DEFAULT 0,
+  at        INTEGER NOT NULL
+);
+CREATE INDEX code_failures_phone ON code_failures (phone_key, at);
+CREATE INDEX code_failures_at ON code_failures (at);
+
+-- owner: otp
+-- What is remembered of a phone beyond its challenges. failures counts wrong
+-- guesses since the last right one. locked_at: too many; only a trusted device
+-- or an operator opens it. muted_until: the person did not ask for a code.
+-- identity: Meta's hash of the identity key as it was when a code was last
+-- verified; identity_changed_at: Meta says it is another one now (137000).
+CREATE TABLE code_phones (
+  phone_key             TEXT PRIMARY KEY,
+  failures              INTEGER NOT NULL DEFAULT 0,
+  locked_at             INTEGER NOT NULL DEFAULT 0,
+  muted_until           INTEGER NOT NULL DEFAULT 0,
+  not_on_whatsapp_until INTEGER NOT NULL DEFAULT 0,
+  identity              TEXT NOT NULL DEFAULT '',
+  identity_changed_at   INTEGER NOT NULL DEFAULT 0,
+  verified_at           INTEGER NOT NULL DEFAULT 0,
+  changed_at            INTEGER NOT NULL
+);
+
+-- owner: otp
+-- The most codes verified on one day of the last 14, by country: what an unusual
+-- day is measured against.
+CREATE TABLE code_baselines (
+  country       TEXT PRIMARY KEY,
+  most_verified INTEGER NOT NULL,
+  at            INTEGER NOT NULL
+);
+
+-- owner: otp
+-- Codes handed to the fallback hook, at most one at a time per challenge.
+CREATE TABLE code_fallbacks (
+  id           INTEGER PRIMARY KEY,
+  challenge_id TEXT NOT NULL,
+  gen          INTEGER NOT NULL,
+  phone_key    TEXT NOT NULL,
+  country      TEXT NOT NULL,
+  channel      TEXT NOT NULL,
+  state        TEXT NOT NULL CHECK (state IN ('queued','sending','sent','failed','unknown','expired')),
+  detail       TEXT NOT NULL DEFAULT '',
+  attempt      INTEGER NOT NULL DEFAULT 0,
+  not_before   INTEGER NOT NULL DEFAULT 0,
+  at           INTEGER NOT NULL,
+  ended_at     INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX code_fallbacks_challenge ON code_fallbacks (challenge_id);
+CREATE INDEX code_fallbacks_phone ON code_fallbacks (phone_key, at);
+CREATE INDEX code_fallbacks_country ON code_fallbacks (country, at);
+CREATE INDEX code_fallbacks_open ON code_fallbacks (not_before) WHERE state IN ('queued','sending');

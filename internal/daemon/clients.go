@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"janela/internal/sandbox"
+	"janela/internal/whatsapp"
 	"janela/internal/whatsapp/cloudapi"
 )
 
@@ -68,15 +69,24 @@ func (s *secrets) verifyToken(log *slog.Logger) func() string {
 	}
 }
 
-// clients speak to Meta, one per account.
-type clients struct{ byAccount map[string]*cloudapi.Client }
+// clients speak to Meta: for each account one for everything, and one for codes
+// alone, so that no code waits for a connection, or for its turn on one, that a
+// campaign has.
+type clients struct{ byAccount, codes map[string]*cloudapi.Client }
+
+// codeTimeout is how long one request with a code may take: the person waits,
+// and an unknown outcome is sent once more.
+const codeTimeout = 8 * time.Second
 
 func newClients(d *Daemon) *clients {
-	c := &clients{byAccount: map[string]*cloudapi.Client{}}
-	var transport http.RoundTripper
-	if d.opt.Dial != nil {
-		transport = &http.Transport{DialContext: d.opt.Dial, MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second}
+	c := &clients{byAccount: map[string]*cloudapi.Client{}, codes: map[string]*cloudapi.Client{}}
+	transport := func() http.RoundTripper {
+		if d.opt.Dial == nil {
+			return nil // the client makes its own
+		}
+		return &http.Transport{DialContext: d.opt.Dial, MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second}
 	}
+	shared := transport()
 	base := d.cfg.WhatsApp.GraphURL
 	if d.sandbox != nil {
 		base = "http://" + d.sandboxAddr()
@@ -86,18 +96,29 @@ func newClients(d *Daemon) *clients {
 		if own, ok := d.secrets.tokens[a.ID]; ok {
 			read = own
 		}
-		c.byAccount[a.ID] = cloudapi.New(cloudapi.Config{BaseURL: base, Version: d.cfg.WhatsApp.GraphVersion, Transport: transport,
+		cfg := cloudapi.Config{BaseURL: base, Version: d.cfg.WhatsApp.GraphVersion, Transport: shared,
 			SendTimeout: d.cfg.WhatsApp.SendTimeout, MaxIdlePerHost: 3 * d.cfg.WhatsApp.Senders,
 			Token: func() (string, error) {
 				b, err := read()
 				return string(b), err
-			}})
+			}}
+		c.byAccount[a.ID] = cloudapi.New(cfg)
+		cfg.Transport, cfg.MaxIdlePerHost = transport(), d.cfg.WhatsApp.Senders
+		if cfg.SendTimeout <= 0 || cfg.SendTimeout > codeTimeout {
+			cfg.SendTimeout = codeTimeout
+		}
+		c.codes[a.ID] = cloudapi.New(cfg)
 	}
 	return c
 }
 
-func (c *clients) sender(waba string) (cloudapi.Sender, bool) {
-	s, ok := c.byAccount[waba]
+// sender is the door of a lane.
+func (c *clients) sender(waba string, lane whatsapp.Lane) (cloudapi.Sender, bool) {
+	from := c.byAccount
+	if lane == whatsapp.LaneAuthentication {
+		from = c.codes
+	}
+	s, ok := from[waba]
 	return s, ok
 }
 

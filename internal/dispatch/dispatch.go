@@ -17,15 +17,18 @@ import (
 // Config says what a Dispatcher works with.
 type Config struct {
 	DB *store.DB
-	// Sender returns the client that speaks for an account; ok is false for an
-	// account that is not configured.
-	Sender func(waba string) (s cloudapi.Sender, ok bool)
+	// Sender returns the client that speaks for an account in a lane; ok is false
+	// for an account that is not configured. The authentication lane should get
+	// connections of its own.
+	Sender func(waba string, lane whatsapp.Lane) (s cloudapi.Sender, ok bool)
 	// PerSecond is how many messages a number may send in a second, over all
 	// lanes; Meta's default is 80.
 	PerSecond func(number string) float64
 	// Reveal returns the parameters of an authentication message just before
-	// its request, so that no code is ever stored. nil: none are sent.
-	Reveal func(ctx context.Context, m outbox.Message) (params string, err error)
+	// its request, so that no code is ever stored, and Meta's hash of the
+	// person's identity key where one is known. An error, or no Reveal at all:
+	// the message fails with code_unavailable, and nothing is sent.
+	Reveal func(ctx context.Context, m outbox.Message) (params, identityKeyHash string, err error)
 	// Outcomes follows up, in the same transaction, what became of messages:
 	// the conversation ledger, then the producers.
 	Outcomes func(tx *store.Tx, out []outbox.Outcome) error

@@ -318,7 +318,10 @@ func (h *house) start() {
 	cfg := h.cfg
 	cfg.DB, cfg.Log = h.db, slog.New(slog.NewTextHandler(&h.log, nil))
 	if cfg.Sender == nil {
-		cfg.Sender = func(string) (cloudapi.Sender, bool) { return client, true }
+		cfg.Sender = func(string, whatsapp.Lane) (cloudapi.Sender, bool) { return client, true }
+	}
+	if cfg.Reveal == nil {
+		cfg.Reveal = func(context.Context, outbox.Message) (string, string, error) { return "[]", "", nil }
 	}
 	cfg.Outcomes, cfg.Resync = h.follow, h.resync
 	cfg.PerSecond = func(number string) float64 {

@@ -446,11 +446,11 @@ func TestHoldStopsARunWithinATurn(t *testing.T) {
 func TestCodeIsRevealedOnlyAtTheDoor(t *testing.T) {
 	bubble(t, func(h *house) {
 		asked := 0
-		h.cfg.Reveal = func(_ context.Context, m outbox.Message) (string, error) {
+		h.cfg.Reveal = func(context.Context, outbox.Message) (string, string, error) {
 			if asked++; asked == 2 {
-				return "", errors.New("the code is gone")
+				return "", "", errors.New("the code is gone")
 			}
-			return `[{"type":"body","parameters":[{"type":"text","text":"123456"}]}]`, nil
+			return `[{"type":"body","parameters":[{"type":"text","text":"123456"}]}]`, "", nil
 		}
 		h.rates[loja] = 1
 		h.queue(stream("codigo"), 1, 2)
@@ -469,7 +469,7 @@ func TestCodeIsRevealedOnlyAtTheDoor(t *testing.T) {
 
 func TestUnknownAccountFails(t *testing.T) {
 	bubble(t, func(h *house) {
-		h.cfg.Sender = func(string) (cloudapi.Sender, bool) { return nil, false }
+		h.cfg.Sender = func(string, whatsapp.Lane) (cloudapi.Sender, bool) { return nil, false }
 		id := h.queue(stream("oferta"), 1, 1)[0]
 		h.start()
 		h.pass(time.Second)

@@ -90,20 +90,19 @@ func (t ticket) back(retry time.Time) result {
 // send makes the one request.
 func (l *lane) send(ctx context.Context, t ticket) result {
 	r := result{ticket: t, Result: outbox.Result{Message: t.message.ID, Attempt: t.message.Attempt}}
-	sender, ok := l.d.cfg.Sender(t.stream.WABA)
+	sender, ok := l.d.cfg.Sender(t.stream.WABA, l.lane)
 	if !ok {
 		r.To, r.Reason = outbox.Failed, "account_unknown"
 		return r
 	}
-	params := t.message.Params
-	if t.stream.Category == whatsapp.Authentication && l.d.cfg.Reveal != nil {
-		var err error
-		if params, err = l.d.cfg.Reveal(ctx, t.message); err != nil {
-			r.To, r.Reason = outbox.Failed, "code_unavailable"
-			return r
-		}
+	params, key, err := l.reveal(ctx, t)
+	if err != nil {
+		r.To, r.Reason = outbox.Failed, "code_unavailable"
+		return r
 	}
-	body := cloudapi.AppendMessage(nil, l.d.message(t, params))
+	m := l.d.message(t, params)
+	m.IdentityKeyHash = key
+	body := cloudapi.AppendMessage(nil, m)
 	start := time.Now()
 	answer, err := sender.Send(ctx, t.stream.Number, body)
 	r.took = time.Since(start)
@@ -115,6 +114,18 @@ func (l *lane) send(ctx context.Context, t ticket) result {
 		r.To = outbox.AcceptedHeld
 	}
 	return r
+}
+
+// reveal returns the parameters that leave: those of a code are made now, and
+// stand nowhere.
+func (l *lane) reveal(ctx context.Context, t ticket) (params, identityKeyHash string, err error) {
+	if t.stream.Category != whatsapp.Authentication {
+		return t.message.Params, "", nil
+	}
+	if l.d.cfg.Reveal == nil {
+		return "", "", errors.New("nothing reveals codes")
+	}
+	return l.d.cfg.Reveal(ctx, t.message)
 }
 
 // message is Meta's form of a ticket.

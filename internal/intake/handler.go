@@ -27,6 +27,12 @@ type Config struct {
 	// Outcomes follows up, in the same transaction, what became of messages:
 	// the conversation ledger, then the producers.
 	Outcomes func(tx *store.Tx, out []outbox.Outcome) error
+	// IdentityKey hears Meta's hash of the person's identity key, as a status of
+	// one of our codes brings it. nil: nobody asks.
+	IdentityKey func(tx *store.Tx, message int64, hash string) error
+	// NotRequested hears that the person to whom a code went says, by the button
+	// under it, that they did not ask for it. nil: nobody asks.
+	NotRequested func(tx *store.Tx, message int64) error
 	// Resync asks for a fresh look at an account's templates and numbers.
 	Resync func()
 	Log    *slog.Logger

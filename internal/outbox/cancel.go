@@ -45,3 +45,20 @@ func CancelStream(tx *store.Tx, stream int64, limit int, reason string) ([]Outco
 	}
 	return endAll(tx, rows, Cancelled, reason)
 }
+
+// CancelMessages cancels those of the messages that are still queued: what is
+// on its way, or over, stays as it is. At most about 200 ids a call.
+func CancelMessages(tx *store.Tx, ids []int64, reason string) ([]Outcome, error) {
+	var hit []Message
+	for _, id := range ids {
+		m, ok, err := ByID(tx, id)
+		if err != nil {
+			return nil, err
+		}
+		same := func(h Message) bool { return h.ID == id }
+		if ok && m.State == Queued && !slices.ContainsFunc(hit, same) {
+			hit = append(hit, m)
+		}
+	}
+	return endAll(tx, hit, Cancelled, reason)
+}

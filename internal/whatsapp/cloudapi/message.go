@@ -17,6 +17,10 @@ type Message struct {
 	PreviewURL bool
 	ReplyTo    whatsapp.Wamid // quotes a message; "" for none
 	Callback   string         // biz_opaque_callback_data, at most 512 characters
+	// IdentityKeyHash is what Meta last reported of the person's identity key;
+	// where it is another one by now, nothing is delivered and a status says
+	// 137000 (Meta: Identity change check). "" for no check.
+	IdentityKeyHash string
 }
 
 // TemplateSend names the template and its values.
@@ -39,6 +43,9 @@ func AppendMessage(dst []byte, m Message) []byte {
 		dst = append(dst, `"to":"+`...)
 		dst = appendEscaped(dst, strings.TrimPrefix(m.To.Value, "+"))
 		dst = append(dst, '"')
+	}
+	if m.IdentityKeyHash != "" {
+		dst = appendString(append(dst, `,"recipient_identity_key_hash":`...), m.IdentityKeyHash)
 	}
 	if m.ReplyTo != "" {
 		dst = appendString(append(dst, `,"context":{"message_id":`...), string(m.ReplyTo))

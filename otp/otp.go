@@ -1,0 +1,66 @@
+package otp
+
+import (
+	"errors"
+	"time"
+
+	"janela/internal/store"
+)
+
+// Topic is woken when a challenge or the delivery of its code changed.
+const Topic store.Topic = "otp.changed"
+
+// OTP issues codes and verifies them. Its methods that take a transaction are
+// called from the store's one writer; the others from any goroutine.
+type OTP struct {
+	cfg  Config
+	deps Deps
+}
+
+// New returns the room, or what is wrong with the configuration.
+func New(cfg Config, deps Deps) (*OTP, error) {
+	if deps.DB == nil || deps.Keys == nil || deps.Log == nil {
+		return nil, errors.New("otp: it needs a database, keys and a log")
+	}
+	return &OTP{cfg: cfg, deps: deps}, nil
+}
+
+// MAC returns the keyed hash of data, 16 bytes as hexadecimal digits: for what
+// must be recognised and never read. Each use has a domain of its own.
+func (o *OTP) MAC(domain string, data []byte) string { return o.deps.Keys.mac(domain, data) }
+
+// limitsOf returns a purpose's limits: its own where it sets them, else the
+// general ones.
+func (c *Config) limitsOf(p Purpose) Limits {
+	l := c.Limits
+	over(&l.Attempts, p.Limits.Attempts)
+	over(&l.Resends, p.Limits.Resends)
+	over(&l.Life, p.Limits.Life)
+	over(&l.Live, p.Limits.Live)
+	over(&l.Cooldown, p.Limits.Cooldown)
+	over(&l.Phone10m, p.Limits.Phone10m)
+	over(&l.PhoneHour, p.Limits.PhoneHour)
+	over(&l.PhoneDay, p.Limits.PhoneDay)
+	over(&l.Unverified, p.Limits.Unverified)
+	over(&l.Failures, p.Limits.Failures)
+	over(&l.Lock, p.Limits.Lock)
+	over(&l.IP10m, p.Limits.IP10m)
+	over(&l.IPHour, p.Limits.IPHour)
+	over(&l.IPDay, p.Limits.IPDay)
+	over(&l.IPPhones, p.Limits.IPPhones)
+	over(&l.IPCountries, p.Limits.IPCountries)
+	over(&l.PrefixUnverified, p.Limits.PrefixUnverified)
+	over(&l.CountryDay, p.Limits.CountryDay)
+	over(&l.CountryHour, p.Limits.CountryHour)
+	over(&l.ClientPerSecond, p.Limits.ClientPerSecond)
+	over(&l.ClientBurst, p.Limits.ClientBurst)
+	over(&l.PerSecond, p.Limits.PerSecond)
+	over(&l.VerifyIPMinute, p.Limits.VerifyIPMinute)
+	return l
+}
+
+func over[T int | float64 | time.Duration](general *T, own T) {
+	if own != 0 {
+		*general = own
+	}
+}

@@ -85,8 +85,9 @@ CREATE INDEX challenges_ended ON challenges (ended_at) WHERE ended_at > 0;
 -- One message with a code: what the send limits count, and how a message finds
 -- its challenge. counted 0: Meta surely did not take it, the limits forget it.
 -- again 1: the repeat of one that was never answered. prefix_key, ip_key: keyed
--- hashes. identity: Meta's hash of the person's identity key, as its statuses
--- report it.
+-- hashes. verified_at: when a right code ended its challenge (all its messages
+-- count as verified). identity: Meta's hash of the person's identity key, as its
+-- statuses report it.
 CREATE TABLE code_sends (
   message_id   INTEGER PRIMARY KEY,
   challenge_id TEXT NOT NULL,
@@ -98,7 +99,7 @@ CREATE TABLE code_sends (
   country      TEXT NOT NULL,
   at           INTEGER NOT NULL,
   counted      INTEGER NOT NULL DEFAULT 1,
-  verified     INTEGER NOT NULL DEFAULT 0,
+  verified_at  INTEGER NOT NULL DEFAULT 0,
   again        INTEGER NOT NULL DEFAULT 0,
   identity     TEXT NOT NULL DEFAULT ''
 );

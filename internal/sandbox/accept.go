@@ -18,12 +18,14 @@ func (s *Sandbox) accept(q *request, num *number, f *Fault) (*accepted, *graphEr
 	k := kind{typ: q.Type, category: "service"}
 	var out rendered
 	var e *graphError
+	var ttl int32
 	if q.Type == "template" {
 		if out, e = s.judge(q, num); e != nil {
 			return nil, e
 		}
 		t := s.templates[s.refOf(q, num)]
 		k.template, k.language, k.category = t.Name, t.Language, strings.ToLower(t.Category)
+		ttl = int32(max(t.TTLSeconds, 0))
 	} else {
 		out.media = q.freeMedia()
 		if q.Text != nil {
@@ -34,12 +36,12 @@ func (s *Sandbox) accept(q *request, num *number, f *Fault) (*accepted, *graphEr
 		return nil, e
 	}
 	r := record{
-		key: q.Callback, to: q.who, at: now.UnixMilli(),
+		key: q.Callback, to: q.who, at: now.UnixMilli(), ttl: ttl,
 		kind: s.ledger.kind(k), number: num.index,
 	}
 	r.nth = s.ledger.next(r.key, r.to, r.kind)
 	luck := s.profile.fate(s.diceOf(&r))
-	s.destine(&r, k, luck, out.media, f, now)
+	s.destine(&r, q, k, luck, out.media, f, now)
 	if s.journal != nil {
 		if err := s.journal.send(&r, num.ID, k); err != nil {
 			s.log.Error("sandbox: the journal cannot be written; refusing", "err", err)
@@ -83,7 +85,7 @@ func (s *Sandbox) judge(q *request, num *number) (rendered, *graphError) {
 
 // destine decides at acceptance whether the message will be held or fail. What
 // a fault and the state of the person say goes before chance.
-func (s *Sandbox) destine(r *record, k kind, luck fate, m *mediaSend, f *Fault, now time.Time) {
+func (s *Sandbox) destine(r *record, q *request, k kind, luck fate, m *mediaSend, f *Fault, now time.Time) {
 	marketing := k.category == "marketing"
 	p := s.persons[r.to]
 	if p != nil && p.entryOpen(r.number, now) {
@@ -96,11 +98,19 @@ func (s *Sandbox) destine(r *record, k kind, luck fate, m *mediaSend, f *Fault, 
 	if s.url == "" || f != nil && f.Kind == FaultSilence {
 		r.flags |= flagSilent
 	}
+	check := s.byIndex[r.number].IdentityCheck
+	if check && q.IdentityHash == "" {
+		r.flags |= flagIdentity
+	}
 	switch {
 	case f != nil && f.Kind == FaultFailedStatus:
 		r.code = int32(f.Code)
 	case f != nil && f.Kind == FaultHeld:
 		r.flags |= flagHeld
+	case !s.onWhatsApp(r.to):
+		r.code = 131026
+	case check && q.IdentityHash != "" && q.IdentityHash != s.identityOf(r.to):
+		r.code = 137000
 	case r.flags&flagNoWindow != 0:
 		r.code = 131047
 	case marketing && p != nil && p.Stopped:
@@ -113,6 +123,9 @@ func (s *Sandbox) destine(r *record, k kind, luck fate, m *mediaSend, f *Fault, 
 		r.code = 131049
 	case marketing && luck.held:
 		r.flags |= flagHeld
+	}
+	if p != nil && p.offline && r.code == 0 {
+		r.flags |= flagOffline
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"janela/internal/whatsapp"
 )
 
 // The template object of a send (Meta: Messages API, template object).
@@ -242,7 +244,7 @@ func (t *template) checkButtons(sent map[int]*componentSend) (string, *graphErro
 			}
 		}
 		text.WriteString("[" + b.text + "]")
-		if b.kind == "URL" {
+		if b.kind == "URL" && t.Category != "AUTHENTICATION" { // that one copies the code, and shows no address
 			text.WriteString(" " + url)
 		}
 		text.WriteString("\n")
@@ -282,19 +284,23 @@ func (b *button) value(i int, c *componentSend) (string, *graphError) {
 }
 
 // checkCode holds authentication templates to their own rule: the code stands
-// in the body and in the button, the same, of at most 15 characters.
+// in the body and in the button at index 0, the same, of at most 15 characters.
+// Those of before April 2024, without such a button, cannot be sent any more
+// (Meta: Authentication templates).
 func (t *template) checkCode(values map[string]string, buttons map[int]*componentSend) *graphError {
 	if t.Category != "AUTHENTICATION" {
 		return nil
 	}
+	b := buttons[0]
+	if len(values) != 1 || b == nil || !strings.EqualFold(b.SubType, "url") || b.Parameters[0].Text == nil {
+		return refuse(132012, "an authentication template needs the code in its body and in its button at index 0")
+	}
 	for _, code := range values {
-		if len(code) > 15 {
-			return refuse(131009, "the code has %d characters, 15 are allowed", len(code))
+		if n := utf8.RuneCountInString(code); n > whatsapp.MaxAuthCode {
+			return refuse(131009, "the code has %d characters, %d are allowed", n, whatsapp.MaxAuthCode)
 		}
-		for _, c := range buttons {
-			if p := c.Parameters[0].Text; p == nil || *p != code {
-				return refuse(132012, "the code of the button is not the code of the body")
-			}
+		if *b.Parameters[0].Text != code {
+			return refuse(132012, "the code of the button is not the code of the body")
 		}
 	}
 	return nil

@@ -1,6 +1,49 @@
 package sandbox
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// codeWords are Meta's fixed texts of authentication templates, by language.
+var codeWords = map[string]struct{ body, footer, button string }{
+	"pt_BR": {"*{{1}}* é seu código de verificação. Para sua segurança, não o compartilhe.", "Este código expira em %d minutos.", "Copiar código"},
+	"en_US": {"*{{1}}* is your verification code. For your security, do not share this code.", "This code expires in %d minutes.", "Copy code"},
+	"es":    {"Tu código de verificación es *{{1}}*. Por tu seguridad, no lo compartas.", "Este código caduca en %d minutos.", "Copiar código"},
+}
+
+// codeTemplate is an authentication template: with an app one-tap, else
+// copy-code. An OTP button is created as OTP and reads back as URL (Meta:
+// Authentication templates). minutes 0: no footer; ttl in seconds, 0: none set.
+func codeTemplate(name, language string, ttl, minutes int, app string) Template {
+	words := codeWords[language]
+	query := "otp_type=COPY_CODE&code=otp"
+	if app != "" {
+		query = "otp_type=ONE_TAP&cta_display_name=Autofill&package_name=" + app + "&signature_hash=K8a/AINcGX7&code=otp"
+	}
+	const address = "https://www.whatsapp.com/otp/code/?"
+	components := []map[string]any{{"type": "BODY", "text": words.body, "add_security_recommendation": true,
+		"example": map[string]any{"body_text": [][]string{{"123456"}}}}}
+	if minutes > 0 {
+		components = append(components, map[string]any{"type": "FOOTER", "text": fmt.Sprintf(words.footer, minutes), "code_expiration_minutes": minutes})
+	}
+	components = append(components, map[string]any{"type": "BUTTONS", "buttons": []map[string]any{{"type": "URL", "text": words.button,
+		"url": address + query + "{{1}}", "example": []string{address + query + "123456"}}}})
+	return Template{Name: name, Language: language, Category: "AUTHENTICATION", Status: "APPROVED", Quality: "GREEN", TTLSeconds: ttl, Components: marshalled(components)}
+}
+
+// marshalled is the JSON of plain maps and texts, as Meta writes it: without
+// escapes for HTML.
+func marshalled(v any) json.RawMessage {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // constant data
+	}
+	return bytes.TrimSpace(b.Bytes())
+}
 
 // DefaultTemplates returns the templates of a small Brazilian shop, for a
 // business account: of every category, with every status a campaign meets.
@@ -35,15 +78,12 @@ func DefaultTemplates(waba string) []Template {
 			Components: json.RawMessage(`[
 {"type":"BODY","text":"Hi {{1}}, your order {{2}} is on its way.","example":{"body_text":[["Ana","1042"]]}}]`),
 		},
-		{
-			Name: "codigo_acesso", Language: "pt_BR", Category: "AUTHENTICATION", Status: "APPROVED", Quality: "GREEN", TTLSeconds: 300,
-			// An OTP button is created as OTP and reads back as URL (Meta:
-			// Authentication templates).
-			Components: json.RawMessage(`[
-{"type":"BODY","text":"*{{1}}* é seu código de verificação. Para sua segurança, não o compartilhe.","add_security_recommendation":true,"example":{"body_text":[["123456"]]}},
-{"type":"FOOTER","text":"Este código expira em 5 minutos.","code_expiration_minutes":5},
-{"type":"BUTTONS","buttons":[{"type":"URL","text":"Copiar código","url":"https://www.whatsapp.com/otp/code/?otp_type=COPY_CODE&code=otp{{1}}","example":["https://www.whatsapp.com/otp/code/?otp_type=COPY_CODE&code=otp123456"]}]}]`),
-		},
+		codeTemplate("codigo_acesso", "pt_BR", 300, 5, ""),
+		codeTemplate("codigo_acesso", "en_US", 300, 5, ""),
+		codeTemplate("codigo_acesso", "es", 300, 5, ""),
+		codeTemplate("codigo_seguro", "pt_BR", 300, 5, ""),
+		codeTemplate("codigo_app", "pt_BR", 300, 5, "example.loja.app"),
+		codeTemplate("codigo_antigo", "pt_BR", 0, 0, ""), // as of before October 2024: it is tried for 30 days
 		plainMarketing("novidades_loja", "PENDING", "Oi, {{1}}! As novidades da semana já estão na loja. Venha ver."),
 		plainMarketing("promo_pausada", "PAUSED", "Oi, {{1}}! Só hoje, frete grátis na loja toda."),
 		plainMarketing("promo_rejeitada", "REJECTED", "Oi, {{1}}! Você ganhou um prêmio, responda para receber."),
@@ -61,11 +101,6 @@ func DefaultTemplates(waba string) []Template {
 }
 
 func plainMarketing(name, status, text string) Template {
-	components, err := json.Marshal([]map[string]any{
-		{"type": "BODY", "text": text, "example": map[string]any{"body_text": [][]string{{"Ana"}}}},
-	})
-	if err != nil {
-		panic(err) // constant strings
-	}
-	return Template{Name: name, Language: "pt_BR", Category: "MARKETING", Status: status, Components: components}
+	components := []map[string]any{{"type": "BODY", "text": text, "example": map[string]any{"body_text": [][]string{{"Ana"}}}}}
+	return Template{Name: name, Language: "pt_BR", Category: "MARKETING", Status: status, Components: marshalled(components)}
 }

@@ -20,6 +20,10 @@
 //	                          ▼
 //	   sent ▶ delivered ▶ read      or      (sent ▶) failed(code)
 //
+// A person can be without WhatsApp, without a network, or get another phone:
+// ChangePerson. What waits for a phone is dropped when the time to live of its
+// template has passed. Meta says nothing of that, and neither does the sandbox.
+//
 // # Invariants
 //
 //   - A message exists once its journal line is written, before the answer:

@@ -76,6 +76,9 @@ func (s *Sandbox) Inbound(in Inbound) (string, error) {
 	if in.Name == "" {
 		from.Profile.Name = "Pessoa"
 	}
+	if num.IdentityCheck {
+		from.IdentityKeyHash = s.identityOf(key)
+	}
 	if in.BSUIDOnly || s.userID(key) != "" {
 		m["from_user_id"], from.UserID = userID, userID
 	}

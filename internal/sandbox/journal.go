@@ -30,6 +30,8 @@ type line struct {
 	Media      *media          `json:"media,omitempty"`
 	MediaGone  string          `json:"media_gone,omitempty"`
 	Subscribed *subscribedLine `json:"subscribed,omitempty"`
+	Person     *personLine     `json:"person,omitempty"`
+	Identity   *identityLine   `json:"identity,omitempty"`
 }
 
 type sendLine struct {
@@ -43,7 +45,8 @@ type sendLine struct {
 	At       int64  `json:"at"`
 	Nth      uint32 `json:"nth"`
 	Code     int32  `json:"code,omitempty"`
-	Flags    uint8  `json:"flags,omitempty"`
+	Flags    uint16 `json:"flags,omitempty"`
+	TTL      int32  `json:"ttl,omitempty"`
 }
 
 type hookLine struct {
@@ -72,6 +75,19 @@ type preferenceLine struct {
 	Stopped bool   `json:"stopped"`
 }
 
+// personLine is a PersonChange of the person with this wa_id.
+type personLine struct {
+	WaID string `json:"wa_id"`
+	At   int64  `json:"at"`
+	PersonChange
+}
+
+// identityLine is a number's identity key check, switched.
+type identityLine struct {
+	Number string `json:"number"`
+	On     bool   `json:"on"`
+}
+
 type subscribedLine struct {
 	WABA string `json:"waba"`
 	On   bool   `json:"on"`
@@ -92,7 +108,7 @@ func (j *journal) write(l line) error {
 func (j *journal) send(r *record, number string, k kind) error {
 	return j.write(line{Send: &sendLine{
 		Key: r.key, To: r.to, Number: number, Type: k.typ, Template: k.template, Language: k.language,
-		Category: k.category, At: r.at, Nth: r.nth, Code: r.code, Flags: uint8(r.flags),
+		Category: k.category, At: r.at, Nth: r.nth, Code: r.code, Flags: uint16(r.flags), TTL: r.ttl,
 	}})
 }
 
@@ -253,6 +269,16 @@ func (s *Sandbox) redo(l line, due *owed) error {
 		if a := s.accounts[l.Subscribed.WABA]; a != nil {
 			a.subscribed = l.Subscribed.On
 		}
+	case l.Person != nil:
+		for _, e := range s.changePerson(l.Person) {
+			id := int64(e.rec)*8 + int64(e.slot)
+			due.statuses[id] = e
+			due.order = append(due.order, id)
+		}
+	case l.Identity != nil:
+		if num := s.numbers[l.Identity.Number]; num != nil {
+			num.IdentityCheck = l.Identity.On
+		}
 	}
 	return nil
 }
@@ -263,7 +289,7 @@ func (s *Sandbox) redoSend(l *sendLine, due *owed) error {
 		return fmt.Errorf("number %s is not configured any more", l.Number)
 	}
 	r := record{
-		key: l.Key, to: l.To, at: l.At, code: l.Code, nth: l.Nth, number: num.index, flags: flags(l.Flags),
+		key: l.Key, to: l.To, at: l.At, ttl: l.TTL, code: l.Code, nth: l.Nth, number: num.index, flags: flags(l.Flags),
 		kind: s.ledger.kind(kind{l.Type, l.Template, l.Language, l.Category}),
 	}
 	s.openEntryPoint(&r, time.UnixMilli(r.at))

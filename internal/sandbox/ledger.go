@@ -18,6 +18,7 @@ type record struct {
 	key    string // biz_opaque_callback_data
 	to     string // wa_id, or BSUID when it was sent to one
 	at     int64  // accepted, Unix milliseconds
+	ttl    int32  // seconds in which it must be delivered; 0: 30 days
 	code   int32  // fails with it; 0: does not fail
 	kind   uint32 // index in ledger.kinds
 	nth    uint32 // of its key, or of its recipient and kind when it has no key
@@ -26,7 +27,7 @@ type record struct {
 	state  state
 }
 
-type flags uint8
+type flags uint16
 
 const (
 	flagHeld     flags = 1 << iota // held for quality assessment
@@ -34,6 +35,8 @@ const (
 	flagSilent                     // no status: a fault wants it so, or there was no webhook URL
 	flagDropped                    // held, and then dropped because its template was paused
 	flagNoWindow                   // free-form outside the service window
+	flagIdentity                   // its statuses carry the person's identity hash
+	flagOffline                    // the person's phone is off: sent, and not delivered until it is on
 )
 
 type state uint8

@@ -17,16 +17,20 @@ import (
 //	GET    /faults           POST a Fault with "delay": "2s"; DELETE all
 //	DELETE /faults/{id}
 //	POST   /inbound          an Inbound           answers {"wamid"}
+//	POST   /not-requested    a NotRequested       answers {"wamid"}
 //	POST   /preference       a Preference
+//	POST   /persons          a PersonChange       answers the Person
+//	GET    /persons/{digits} a Person
 //	POST   /templates        a TemplateChange     PUT a Template
-//	POST   /numbers          a Number             what is read of it
+//	GET    /numbers          what is read of them
+//	POST   /numbers          a Number             what is read of it, and its identity_key_check
 //	POST   /token            {"token"}
 //	POST   /webhooks/hold    {"hold": true}
 //	POST   /webhooks/raw     the body to post as it is
 //	POST   /webhooks/verify  the handshake
 //	GET    /sends?after=0&limit=1000              the ledger
 //	GET    /tally?key=…      or ?to=…&template=…  the oracle
-//	GET    /phones/{digits}  what a person received; ?format=text
+//	GET    /phones/{digits}  what a person received, the latest last; ?format=text&limit=1
 func (s *Sandbox) Manage() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.getCounts)
@@ -69,10 +73,25 @@ func (s *Sandbox) Manage() http.Handler {
 			return map[string]string{"wamid": id}, err
 		})
 	})
+	mux.HandleFunc("POST /not-requested", func(w http.ResponseWriter, r *http.Request) {
+		var n NotRequested
+		do(w, r, &n, func() (any, error) {
+			id, err := s.NotRequested(n)
+			return map[string]string{"wamid": id}, err
+		})
+	})
 	mux.HandleFunc("POST /preference", act(s.Preference))
+	mux.HandleFunc("POST /persons", func(w http.ResponseWriter, r *http.Request) {
+		var c PersonChange
+		do(w, r, &c, func() (any, error) { return s.ChangePerson(c) })
+	})
+	mux.HandleFunc("GET /persons/{digits}", func(w http.ResponseWriter, r *http.Request) {
+		manageAnswer(w, http.StatusOK, s.Person(r.PathValue("digits")))
+	})
 	mux.HandleFunc("POST /templates", act(s.SetTemplate))
 	mux.HandleFunc("PUT /templates", act(s.AddTemplate))
-	mux.HandleFunc("POST /numbers", act(s.SetNumber))
+	mux.HandleFunc("GET /numbers", s.getNumbers)
+	mux.HandleFunc("POST /numbers", act(s.changeNumber))
 	mux.HandleFunc("POST /token", act(func(in struct {
 		Token string `json:"token"`
 	}) error {

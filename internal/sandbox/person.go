@@ -7,12 +7,16 @@ const (
 	entryPoint    = 72 * time.Hour
 )
 
-// person is somebody who has written to the business, or told Meta what they
-// want of it. People who only receive are not kept.
+// person is somebody who has written to the business, told Meta what they want
+// of it, or whom ChangePerson changed. People who only receive are not kept.
 type person struct {
-	Stopped bool // no marketing from this business: 131050
-	windows map[uint16]*window
-	written uint32 // inbound messages, for their ids
+	Stopped  bool // no marketing from this business: 131050
+	wa       string
+	member   *bool  // whether they are on WhatsApp: 131026; nil: Profile.Absent says
+	offline  bool   // their phone is off
+	identity uint32 // how often their identity key changed
+	windows  map[uint16]*window
+	written  uint32 // inbound messages, for their ids
 }
 
 // window is what one person's messages to one number have opened.
@@ -42,7 +46,7 @@ func (w *window) answersAd(at int64) bool {
 func (s *Sandbox) person(wa string) *person {
 	p := s.persons[wa]
 	if p == nil {
-		p = &person{windows: map[uint16]*window{}}
+		p = &person{wa: wa, windows: map[uint16]*window{}}
 		s.persons[wa] = p
 		if !isBSUID(wa) {
 			s.persons[bsuid(s.cfg.Seed, wa)] = p

@@ -17,13 +17,7 @@ func planned(r *record, luck fate, early bool) []event {
 	if r.flags&flagSilent != 0 {
 		return nil
 	}
-	at := func(t int64, slot uint8, priced bool) event {
-		return event{due: t, at: t / 1000, slot: slot, priced: priced}
-	}
-	sent := r.at + luck.sent.Milliseconds()
-	if r.flags&flagHeld != 0 {
-		sent += luck.heldFor.Milliseconds()
-	}
+	sent := r.sentAt(luck)
 	if early {
 		sent = r.at
 	}
@@ -32,25 +26,47 @@ func planned(r *record, luck fate, early bool) []event {
 	switch {
 	case r.code != 0:
 		failed := sent
-		if luck.failedAfterSent && r.code != 131047 && r.code != 131050 {
+		if luck.failedAfterSent && r.code != 131047 && r.code != 131050 && r.code != 137000 {
 			list = append(list, at(sent, slotSent, true))
 			failed = delivered
 		}
 		list = append(list, at(failed, slotFailed, false))
-	case luck.never:
+	case luck.never, r.flags&flagOffline != 0:
 		list = append(list, at(sent, slotSent, true))
 	default:
-		list = append(list, at(sent, slotSent, true))
-		if omit := luck.read && luck.omit; !omit {
-			list = append(list, at(delivered, slotDelivered, true))
-		}
-		if luck.read {
-			list = append(list, at(delivered+luck.readDue.Milliseconds(), slotRead, luck.omit))
-		}
+		list = append([]event{at(sent, slotSent, true)}, arrivals(delivered, luck)...)
 		if luck.reorder && !early && len(list) > 1 {
 			list[0].due, list[1].due = list[1].due+1, list[0].due
 		}
 	}
+	return repeated(list, luck)
+}
+
+func at(t int64, slot uint8, priced bool) event {
+	return event{due: t, at: t / 1000, slot: slot, priced: priced}
+}
+
+func (r *record) sentAt(luck fate) int64 {
+	sent := r.at + luck.sent.Milliseconds()
+	if r.flags&flagHeld != 0 {
+		sent += luck.heldFor.Milliseconds()
+	}
+	return sent
+}
+
+// arrivals are the statuses of a message that reaches the phone.
+func arrivals(delivered int64, luck fate) (list []event) {
+	if omit := luck.read && luck.omit; !omit {
+		list = append(list, at(delivered, slotDelivered, true))
+	}
+	if luck.read {
+		list = append(list, at(delivered+luck.readDue.Milliseconds(), slotRead, luck.omit))
+	}
+	return list
+}
+
+// repeated adds the second postings.
+func repeated(list []event, luck fate) []event {
 	for _, e := range list {
 		if again := luck.again[e.slot]; again > 0 {
 			e.due += again.Milliseconds()

@@ -33,6 +33,10 @@ type Profile struct {
 	MarketingCap     float64 // failed with 131049 (marketing only)
 	BSUIDChance      float64 // share of people whose user_id is shown
 
+	// Absent are beginnings of wa_ids that are not on WhatsApp: a message to one
+	// is accepted and then fails with 131026. ChangePerson goes before it.
+	Absent []string
+
 	WithConversation bool // statuses as of v23.0: with a conversation object
 	Batch            int  // most statuses in one POST; 0: 50; at most 1,000
 	Posters          int  // webhooks posted side by side; 0: 1, which makes transcripts exact
@@ -64,10 +68,13 @@ func Default() Profile {
 		StatusDelay:      Span{200 * time.Millisecond, 3 * time.Second},
 		ReadDelay:        Span{2 * time.Second, 40 * time.Second},
 		HeldDelay:        Span{5 * time.Minute, 30 * time.Minute},
+		// The last hundred Brazilian examples, and the last ten American ones.
+		Absent: []string{"55119000099", "1202555019"},
 	}
 }
 
-// Quiet does everything right: sent, delivered and read, once and in order.
+// Quiet does everything right: sent, delivered and read, once and in order, and
+// everybody is on WhatsApp.
 func Quiet() Profile {
 	return Profile{
 		ReadChance:  1,

@@ -103,7 +103,15 @@ func TestContract(t *testing.T) {
 
 		{"code", otp(toAna, "483920", "483920"), 0},
 		{"two codes", otp(toAna, "483920", "483921"), 132012},
+		{"code of 15", otp(toAna, "123456789012345", "123456789012345"), 0},
+		{"code of 15 not of ASCII", otp(toAna, strings.Repeat("é", 15), strings.Repeat("é", 15)), 0},
 		{"code of 16", otp(toAna, "1234567890123456", "1234567890123456"), 131009},
+		{"code without its button", `{"messaging_product":"whatsapp",` + toAna + `,"type":"template","template":{"name":"codigo_acesso","language":{"code":"pt_BR"},"components":[
+ {"type":"body","parameters":[{"type":"text","text":"483920"}]}]}}`, 131008},
+		{"code in the button only", strings.Replace(otp(toAna, "X", "483920"), `{"type":"text","text":"X"}`, "", 1), 132000},
+		{"code by copy_code", strings.Replace(otp(toAna, "483920", "483920"), `"sub_type":"url"`, `"sub_type":"copy_code"`, 1), 132012},
+		{"code in English", strings.Replace(otp(toAna, "483920", "483920"), "pt_BR", "en_US", 1), 0},
+		{"code in no language", strings.Replace(otp(toAna, "483920", "483920"), "pt_BR", "fr", 1), 132001},
 		{"code to a BSUID", otp(`"recipient":"BR.13491208655302741"`, "483920", "483920"), 131062},
 	} {
 		t.Run(one.name, func(t *testing.T) {

@@ -88,6 +88,8 @@ func (s *Sandbox) dispatch(c *call, verb string, num *number, acc *account) {
 	switch {
 	case num != nil && verb == "GET ":
 		s.getNumber(c, num)
+	case num != nil && (verb == "GET settings" || verb == "POST settings"):
+		s.numberSettings(c, num)
 	case num != nil && verb == "POST media":
 		s.postMedia(c)
 	case acc != nil && verb == "GET ":

@@ -39,6 +39,8 @@ type contact struct {
 	Profile *profileValue `json:"profile,omitempty"`
 	WaID    string        `json:"wa_id,omitempty"`
 	UserID  string        `json:"user_id,omitempty"`
+
+	IdentityKeyHash string `json:"identity_key_hash,omitempty"` // on inbound messages
 }
 
 type profileValue struct {
@@ -52,6 +54,7 @@ type statusValue struct {
 	Timestamp       string             `json:"timestamp"`
 	RecipientID     string             `json:"recipient_id,omitempty"`
 	RecipientUserID string             `json:"recipient_user_id,omitempty"`
+	IdentityKeyHash string             `json:"recipient_identity_key_hash,omitempty"`
 	Callback        string             `json:"biz_opaque_callback_data,omitempty"`
 	Conversation    *conversationValue `json:"conversation,omitempty"`
 	Pricing         *pricingValue      `json:"pricing,omitempty"`
@@ -113,6 +116,9 @@ func (s *Sandbox) status(r *record, e event) statusValue {
 		}
 		v.Errors = []statusError{failure(code)}
 		return v
+	}
+	if r.flags&flagIdentity != 0 {
+		v.IdentityKeyHash = s.identityOf(r.to)
 	}
 	if e.priced {
 		v.Pricing = s.pricing(r)

@@ -12,6 +12,7 @@ var personalTables = map[string]string{
 	"messages":   "address and parameters",
 	"rejects":    "what was wrong with a row of an audience",
 	"callbacks":  "Meta's callbacks as they came",
+	"challenges": "the caller's own metadata",
 }
 
 // names of columns that hold personal data.

@@ -2,7 +2,9 @@ package archtest
 
 import (
 	"fmt"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -14,20 +16,38 @@ type declared struct {
 	columns     []string
 }
 
-const schemaFile = "internal/store/migrations/00001_init.sql"
+// schemaFolder has the migrations: together they are the schema.
+const schemaFolder = "internal/store/migrations"
 
 var (
 	createTable = regexp.MustCompile(`^CREATE TABLE (\w+) \($`)
+	addColumn   = regexp.MustCompile(`^ALTER TABLE (\w+) ADD COLUMN (\w+) `)
 	column      = regexp.MustCompile(`^  (\w+) +(INTEGER|TEXT|REAL|BLOB)\b`)
 )
 
-// schema reads the tables with their comments.
+// schema reads the tables of all migrations, with their comments.
 func schema(t *testing.T) []declared {
 	t.Helper()
+	names, err := filepath.Glob(filepath.Join(root, schemaFolder, "*.sql"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	var out []declared
+	for _, name := range names { // in the order of their numbers
+		out = migration(t, schemaFolder+"/"+filepath.Base(name), out)
+	}
+	if len(names) < 2 || len(out) == 0 {
+		t.Fatal(fmt.Errorf("%s: %d migrations declare %d tables", schemaFolder, len(names), len(out)))
+	}
+	return out
+}
+
+// migration reads what one file adds to the tables before it.
+func migration(t *testing.T, file string, out []declared) []declared {
+	t.Helper()
 	var comment []string
 	inside := false
-	for i, line := range strings.Split(text(t, schemaFile), "\n") {
+	for i, line := range strings.Split(text(t, file), "\n") {
 		switch {
 		case strings.HasPrefix(line, "-- "):
 			comment = append(comment, strings.TrimPrefix(line, "-- "))
@@ -42,7 +62,7 @@ func schema(t *testing.T) []declared {
 				}
 			}
 			if d.owner == "" {
-				t.Errorf("%s:%d: table %s has no owner.\n  Write -- owner: <package> above it: the one package that writes it.", schemaFile, i+1, d.name)
+				t.Errorf("%s:%d: table %s has no owner.\n  Write -- owner: <package> above it: the one package that writes it.", file, i+1, d.name)
 			}
 			out = append(out, d)
 			inside, comment = true, nil
@@ -51,12 +71,16 @@ func schema(t *testing.T) []declared {
 			last.columns = append(last.columns, column.FindStringSubmatch(line)[1])
 		case strings.HasPrefix(line, ");"):
 			inside = false
+		case addColumn.MatchString(line):
+			m := addColumn.FindStringSubmatch(line)
+			at := slices.IndexFunc(out, func(d declared) bool { return d.name == m[1] })
+			if at < 0 {
+				t.Fatalf("%s:%d: no migration makes table %s", file, i+1, m[1])
+			}
+			out[at].columns = append(out[at].columns, m[2])
 		default:
 			comment = nil
 		}
-	}
-	if len(out) == 0 {
-		t.Fatal(fmt.Errorf("%s declares no table", schemaFile))
 	}
 	return out
 }

@@ -22,6 +22,7 @@ var clocks = map[string]string{
 	"dispatch.lane.claim":             "pacing",
 	"dispatch.lane.wait":              "pacing",
 	"dispatch.lane.send":              "how long Meta took",
+	"dispatch.lane.turn":              "how long a claim may be sent: a span of the transaction's Now, counted by a clock that is never set",
 	"dispatch.lane.count":             "pacing",
 	"account.Syncer.Run":              "how often the same failure is logged",
 	"httpapi.Server.draftOf":          "the date that a draft proposes",

@@ -116,7 +116,10 @@ func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 	var judged []result
 	var tickets []ticket
 	var next time.Duration
+	var now time.Time
+	begun := time.Now() // before the transaction's Now: what is reckoned from it comes early rather than late
 	err := l.write(ctx, func(tx *store.Tx) (err error) {
+		now = tx.Now()
 		if judged, err = l.settle(tx, batch); err != nil {
 			return err
 		}
@@ -130,6 +133,9 @@ func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 	l.after(batch)
 	l.count(judged)
 	for _, t := range tickets {
+		if d := t.message.Deadline; d > 0 { // Now is cut to milliseconds
+			t.until = begun.Add(store.Time(d).Sub(now) - time.Millisecond)
+		}
 		l.launch(ctx, sendCtx, t)
 	}
 	l.mu.Lock()

@@ -248,7 +248,7 @@ func TestStopDrains(t *testing.T) {
 	bubble(t, func(h *house) {
 		h.cfg.Senders = 5
 		h.meta.says(func(call) answer { return answer{after: 10 * time.Second} })
-		ids := h.queue(stream("codigo"), 1, 40)
+		ids := h.queue(stream("oferta"), 1, 40)
 		h.start()
 		h.pass(2 * time.Second)
 		h.wantCalls(5)

@@ -168,7 +168,7 @@ func TestTwoFloodsDelayNoCode(t *testing.T) {
 			if len(codes) != i+1 {
 				t.Fatalf("code %d has not left after 500 ms", i)
 			}
-			if wait := codes[i].At.Sub(before); wait > 250*time.Millisecond {
+			if wait := codes[i].At.Sub(before); wait > time.Millisecond {
 				t.Errorf("code %d left after %v", i, wait)
 			}
 		}
@@ -179,7 +179,7 @@ func TestTwoFloodsDelayNoCode(t *testing.T) {
 // Meta allows one message per six seconds to one recipient.
 func TestPairGap(t *testing.T) {
 	bubble(t, func(h *house) {
-		for _, template := range []string{"aviso", "codigo", "oferta"} {
+		for _, template := range []string{"aviso", "oferta", "aviso"} {
 			h.queue(stream(template), 1, 1)
 			h.queue(stream(template), 1, 1)
 		}

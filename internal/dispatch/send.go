@@ -19,7 +19,11 @@ type ticket struct {
 	stream  outbox.Stream
 	pacer   *pacer
 	own     *rate.Limiter
+	until   time.Time // it must not leave later; zero for no deadline
 }
+
+// late reports whether the ticket's time has passed.
+func (t ticket) late(now time.Time) bool { return !t.until.IsZero() && !now.Before(t.until) }
 
 // result is what came of a ticket.
 type result struct {
@@ -43,7 +47,7 @@ func (l *lane) launch(ctx, sendCtx context.Context, t ticket) {
 		r, begun := l.wait(ctx, t)
 		if begun {
 			r = l.send(sendCtx, t)
-			r.unknowns = t.pacer.answered(r.To)
+			r.unknowns = t.pacer.answered(l.lane, r.To)
 			<-l.slots
 		}
 		l.mu.Lock()
@@ -64,7 +68,7 @@ func (l *lane) wait(ctx context.Context, t ticket) (r result, begun bool) {
 		l.mu.Unlock()
 	}()
 	r = t.back(time.Time{})
-	if next, ok := t.pacer.pair(t.message.Contact, time.Now()); !ok {
+	if next, ok := t.pacer.pair(l.lane, t.message.Contact, time.Now()); !ok {
 		return t.back(next), false
 	}
 	if t.pacer.wait(ctx, l.lane) != nil {
@@ -75,7 +79,7 @@ func (l *lane) wait(ctx context.Context, t ticket) (r result, begun bool) {
 	case <-ctx.Done():
 		return r, false
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || t.late(time.Now()) { // late: settle lets it expire
 		<-l.slots
 		return r, false
 	}
@@ -87,8 +91,22 @@ func (t ticket) back(retry time.Time) result {
 	return result{ticket: t, Result: outbox.Result{Message: t.message.ID, Attempt: t.message.Attempt, To: outbox.Queued, Unused: true, Retry: retry}}
 }
 
-// send makes the one request.
+// codeTime is how long a request with a code may take: the person waits, and an
+// outcome that stays unknown is sent once more.
+const codeTime = 8 * time.Second
+
+// send makes the one request. That of a code ends with the code's deadline at
+// the latest: nothing of it leaves afterwards, also not by a retry further down.
 func (l *lane) send(ctx context.Context, t ticket) result {
+	if l.lane == whatsapp.LaneAuthentication {
+		end := time.Now().Add(codeTime)
+		if t.late(end) {
+			end = t.until
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end)
+		defer cancel()
+	}
 	r := result{ticket: t, Result: outbox.Result{Message: t.message.ID, Attempt: t.message.Attempt}}
 	sender, ok := l.d.cfg.Sender(t.stream.WABA, l.lane)
 	if !ok {

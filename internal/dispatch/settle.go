@@ -54,14 +54,24 @@ func (l *lane) judge(tx *store.Tx, r *result) error {
 		if r.unknowns < unknownLimit {
 			return nil
 		}
-		_, err := outbox.Place(tx, outbox.Hold{Scope: outbox.ScopeNumber, Target: r.stream.Number, Reason: "no_answers", Actor: "breaker",
-			Detail: "five requests in a row got no readable answer", Until: store.Millis(tx.Now().Add(30 * time.Second)), Probe: true})
-		return err
+		return l.breaker(tx, r)
 	case r.To == outbox.Failed && r.code.Class != "":
 		return l.react(tx, r)
 	default:
 		return nil
 	}
+}
+
+// breaker stops a number that does not answer; of codes their template alone.
+// Each side is judged by its own connections, and must not stop the other.
+func (l *lane) breaker(tx *store.Tx, r *result) error {
+	h := outbox.Hold{Scope: outbox.ScopeNumber, Target: r.stream.Number, Reason: outbox.ReasonNoAnswers, Actor: "breaker",
+		Detail: "five requests in a row got no readable answer", Until: store.Millis(tx.Now().Add(30 * time.Second)), Probe: true}
+	if l.lane == whatsapp.LaneAuthentication {
+		h.Scope, h.Target = outbox.ScopeTemplate, r.stream.Ref().Target()
+	}
+	_, err := outbox.Place(tx, h)
+	return err
 }
 
 // unknownLimit is how many unanswered requests in a row stop a number.

@@ -41,8 +41,17 @@ func (h *Hold) Fields() []any {
 	return []any{&h.ID, &h.Scope, &h.Target, &h.Reason, &h.Detail, &h.Actor, &h.Since, &h.Until, &h.Probe, &h.Tries}
 }
 
-// Stops reports whether the hold concerns a stream.
+// ReasonNoAnswers is the reason of a hold that we place ourselves because Meta's
+// answers do not come.
+const ReasonNoAnswers = "no_answers"
+
+// Stops reports whether the hold concerns a stream. A number's missing answers
+// do not stop codes: they have their own connections, somebody waits for each,
+// and one that is sent twice does no harm.
 func (h *Hold) Stops(s *Stream) bool {
+	if h.Scope == ScopeNumber && h.Reason == ReasonNoAnswers && s.Lane == whatsapp.LaneAuthentication {
+		return false
+	}
 	switch h.Scope {
 	case ScopeAll:
 		return true

@@ -23,7 +23,7 @@ var (
 )
 
 // ownPaths are answered by the daemon itself.
-var ownPaths = []string{"/healthz", "/readyz", "/metrics"}
+var ownPaths = []string{"/healthz", "/readyz", "/metrics", "/v1/otp"}
 
 // checker gathers the problems of one configuration.
 type checker struct {
@@ -43,6 +43,7 @@ func (c *Config) check(doc *tomlfile.Document) tomlfile.Problems {
 	k.whatsapp()
 	k.accounts()
 	k.campaigns()
+	k.otp()
 	k.http()
 	return k.out
 }
@@ -78,6 +79,7 @@ func (k *checker) whatsapp() {
 		k.secret("app_secret", w.AppSecret, w.AppSecretFile, false)
 		k.secret("verify_token", w.VerifyToken, w.VerifyTokenFile, false)
 	}
+	k.loopback("sandbox.listen", k.cfg.Sandbox.Listen, "127.0.0.1:0")
 	k.atLeast("whatsapp.sync_every", w.SyncEvery, 10*time.Second)
 	k.atLeast("whatsapp.send_timeout", w.SendTimeout, time.Second)
 	k.atLeast("whatsapp.drain", w.Drain, time.Second)
@@ -204,8 +206,15 @@ func (k *checker) http() {
 	switch {
 	case !pathForm.MatchString(h.WebhookPath) || path.Clean(h.WebhookPath) != h.WebhookPath:
 		k.fault("http.webhook_path", fmt.Sprintf("%q is no path", h.WebhookPath), "it starts with a slash, of letters, digits and - . _ ~: /webhooks/whatsapp")
-	case slices.Contains(ownPaths, h.WebhookPath):
+	case slices.ContainsFunc(ownPaths, func(own string) bool { return h.WebhookPath == own || strings.HasPrefix(h.WebhookPath, own+"/") }):
 		k.fault("http.webhook_path", h.WebhookPath+" is janela's own", "write /webhooks/whatsapp")
+	}
+}
+
+// loopback wants an address of this machine only.
+func (k *checker) loopback(path, address, example string) {
+	if host, _, err := net.SplitHostPort(address); err != nil || !loopback(host) {
+		k.fault(path, fmt.Sprintf("%q is no loopback address", address), "write host:port, "+example)
 	}
 }
 

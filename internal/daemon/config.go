@@ -2,6 +2,9 @@ package daemon
 
 import (
 	"time"
+
+	"janela/internal/tomlfile"
+	"janela/otp"
 )
 
 // Config is config.toml. The zero value is no configuration: start from
@@ -11,10 +14,12 @@ type Config struct {
 	WhatsApp  WhatsAppConfig  `toml:"whatsapp"`
 	Sandbox   SandboxConfig   `toml:"sandbox"`
 	Campaigns CampaignsConfig `toml:"campaigns"`
+	OTP       OTPConfig       `toml:"otp"`
 	HTTP      HTTPConfig      `toml:"http"`
 	Log       LogConfig       `toml:"log"`
 
-	dir string // of config.toml: relative paths start there
+	dir      string            // of config.toml: relative paths start there
+	warnings tomlfile.Problems // what Load found that a person should look at; New logs them
 }
 
 // StoreConfig says where the database is.
@@ -61,6 +66,7 @@ type SandboxConfig struct {
 	Journal  string        `toml:"journal"`  // its ledger
 	Quiet    bool          `toml:"quiet"`    // no misbehaviour at all
 	Latency  time.Duration `toml:"latency"`  // of an answer
+	Listen   string        `toml:"listen"`   // of its management endpoint; port 0: a free one, another with every start
 }
 
 // CampaignsConfig is the drop folder.
@@ -74,6 +80,29 @@ type CampaignsConfig struct {
 	Approval    string        `toml:"approval"` // off, marketing, all; "" decides by account
 	FourEyes    bool          `toml:"four_eyes"`
 	TestNumbers []string      `toml:"test_numbers"`
+}
+
+// OTPConfig is one-time codes. Without a purpose there are none.
+type OTPConfig struct {
+	KeyFile         string                 `toml:"key_file"`          // made on the first start
+	Number          string                 `toml:"number"`            // name or phone_number_id; "" where there is only one
+	Countries       []string               `toml:"countries"`         // ISO 3166-1 alpha-2
+	RequireClientIP bool                   `toml:"require_client_ip"` // a request without client_ip is refused
+	MaxSends        int                    `toml:"max_sends_24h"`     // over all; has no off
+	MuteFor         time.Duration          `toml:"mute_for"`          // after "I didn't request a code"
+	AllowUnsafe     bool                   `toml:"allow_unsafe"`
+	Limits          otp.Limits             `toml:"limits"`
+	Fallback        FallbackConfig         `toml:"fallback"`
+	Purposes        map[string]otp.Purpose `toml:"purposes"` // by name
+}
+
+// FallbackConfig is another way for a code that WhatsApp cannot bring.
+type FallbackConfig struct {
+	Mode       string  `toml:"mode"` // off, manual, on_failed
+	URL        string  `toml:"url"`
+	SecretFile string  `toml:"secret_file"` // signs the requests
+	Share      float64 `toml:"share"`       // of the sends of an hour and country
+	PerDay     int     `toml:"per_day"`     // of one phone
 }
 
 // HTTPConfig is where the daemon listens.
@@ -94,9 +123,11 @@ func Defaults() Config {
 		Store: StoreConfig{Path: "var/janela.db"},
 		WhatsApp: WhatsAppConfig{GraphVersion: "v25.0", SyncEvery: 5 * time.Minute, SendTimeout: 30 * time.Second,
 			Senders: 64, Drain: 30 * time.Second},
-		Sandbox: SandboxConfig{Seed: 1, Latency: 40 * time.Millisecond},
+		Sandbox: SandboxConfig{Seed: 1, Latency: 40 * time.Millisecond, Listen: "127.0.0.1:0"},
 		Campaigns: CampaignsConfig{Folder: "campaigns.d", Status: "var/status", Poll: 500 * time.Millisecond, Stable: 2 * time.Second,
 			Region: "BR"},
+		OTP: OTPConfig{KeyFile: "var/otp.key", Countries: []string{"BR"}, RequireClientIP: true, MaxSends: 1000, MuteFor: time.Hour,
+			Limits: otp.DefaultLimits(), Fallback: FallbackConfig{Mode: "off", Share: 0.2, PerDay: 2}},
 		HTTP: HTTPConfig{Listen: "127.0.0.1:8790", WebhookPath: "/webhooks/whatsapp"},
 		Log:  LogConfig{Level: "info", Format: "auto"},
 	}

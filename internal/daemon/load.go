@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -47,11 +48,12 @@ func Load(path string, environ []string) (Config, error) {
 	if problems.HasErrors() {
 		return cfg, problems
 	}
+	cfg.warnings = problems
 	return cfg, nil
 }
 
 // sections of a configuration.
-var sections = []string{"store", "whatsapp", "sandbox", "campaigns", "http", "log"}
+var sections = []string{"store", "whatsapp", "sandbox", "campaigns", "otp", "http", "log"}
 
 // secretsInFile refuses secrets in the file: it is copied, mailed and committed.
 func secretsInFile(doc *tomlfile.Document) (out tomlfile.Problems) {
@@ -116,7 +118,7 @@ func settings(v reflect.Value, name string) map[string]reflect.Value {
 			for k, f := range settings(field, full+"_") {
 				out[k] = f
 			}
-		case field.Kind() != reflect.Slice:
+		case field.Kind() != reflect.Slice && field.Kind() != reflect.Map:
 			out[full] = field
 		}
 	}
@@ -145,6 +147,12 @@ func setField(f reflect.Value, text string) error {
 			return errors.New("must be a whole number")
 		}
 		f.SetInt(n)
+	case float64:
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+			return errors.New("must be a number")
+		}
+		f.SetFloat(n)
 	default:
 		return errors.New("cannot be set by the environment; write it into the file")
 	}

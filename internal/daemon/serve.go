@@ -48,9 +48,9 @@ func newServer(name string, lis net.Listener, h http.Handler) *server {
 
 // listenSandbox opens the sandbox's address: the Graph API that clients call.
 func (d *Daemon) listenSandbox() error {
-	lis, err := d.opt.Listen("tcp", "127.0.0.1:0")
+	lis, err := d.opt.Listen("tcp", d.cfg.Sandbox.Listen)
 	if err != nil {
-		return fmt.Errorf("listen for the sandbox: %w", err)
+		return fmt.Errorf("listen for the sandbox on %s: %w; is another one there? change sandbox.listen", d.cfg.Sandbox.Listen, err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/sandbox/", http.StripPrefix("/sandbox", d.sandbox.Manage()))

@@ -44,7 +44,9 @@ CREATE INDEX idempotent_replies_expires ON idempotent_replies (expires_at);
 -- purpose, number and binding; seed is wiped when the challenge ends.
 -- phone_key: keyed hash of the number's wide key, the same for both spellings of
 -- a Brazilian number; phone_mac: keyed hash of the exact number; binding: keyed
--- hash of the caller's. gen counts codes, attempts guesses over all of them.
+-- hash of the caller's; ip_key: of the address that asked. gen counts codes,
+-- attempts guesses over all of them. reason says why it failed; of a verified one
+-- 'identity_changed' where Meta's identity key was another than last time.
 -- message_id: the latest message (0: none was sent). metadata: the caller's.
 CREATE TABLE challenges (
   id           TEXT PRIMARY KEY,
@@ -55,6 +57,7 @@ CREATE TABLE challenges (
   phone_mac    TEXT NOT NULL,
   masked       TEXT NOT NULL,
   country      TEXT NOT NULL,
+  ip_key       TEXT NOT NULL DEFAULT '',
   binding      TEXT NOT NULL DEFAULT '',
   language     TEXT NOT NULL,
   device       TEXT NOT NULL DEFAULT '',
@@ -158,6 +161,7 @@ CREATE TABLE code_phones (
   verified_at           INTEGER NOT NULL DEFAULT 0,
   changed_at            INTEGER NOT NULL
 );
+CREATE INDEX code_phones_changed ON code_phones (changed_at);
 
 -- owner: otp
 -- The most codes verified on one day of the last 14, by country: what an unusual

@@ -30,7 +30,7 @@ var Scopes = []string{ScopeOTPSend, ScopeOTPVerify, ScopeOTPRead}
 // Errors of keys.
 var (
 	ErrUnauthorized = errors.New("access: the API key is not valid") // unknown, mistyped, expired or revoked: never told apart
-	ErrInvalidKey   = errors.New("access: such a key cannot be made")
+	ErrInvalidKey   = errors.New("the key cannot be made")
 	ErrNoKey        = errors.New("access: there is no such key")
 )
 

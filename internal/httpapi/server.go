@@ -89,6 +89,9 @@ func (s *Server) operations() map[string]operation {
 		"GET /v1/holds":                   s.holds,
 		"POST /v1/holds":                  s.hold,
 		"POST /v1/holds/release":          s.release,
+		"GET /v1/keys":                    s.keys,
+		"POST /v1/keys":                   s.addKey,
+		"POST /v1/keys/{id}/revoke":       s.revokeKey,
 		"GET /v1/status":                  s.status,
 		"GET /v1/audit":                   s.audit,
 	}

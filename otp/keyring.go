@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -35,8 +36,11 @@ const (
 type Keyring struct {
 	path     string
 	rotating sync.Mutex
+	ring     atomic.Pointer[ring] // also what fmt stops at, where it can call no method
+}
 
-	mu     sync.RWMutex
+// ring is what the file says, never changed once it is there.
+type ring struct {
 	file   []keyLine // as in the file: index first, then the newest
 	index  []byte    // of hashes, derived
 	makers []maker   // newest first
@@ -218,9 +222,7 @@ func (k *Keyring) take(lines []keyLine) error {
 		}
 		makers = append(makers, maker{l.name, key})
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.file, k.index, k.makers = lines, index, makers
+	k.ring.Store(&ring{file: lines, index: index, makers: makers})
 	return nil
 }
 
@@ -244,7 +246,7 @@ func (k *Keyring) Rotate() (kid string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("otp: key file %s: %w", k.path, err)
 	}
-	if !bytes.Equal(lines[0].key, k.indexKey()) {
+	if !bytes.Equal(lines[0].key, k.ring.Load().file[0].key) {
 		return "", fmt.Errorf("otp: key file %s: its index key is another one than at start; restore it from its copy", k.path)
 	}
 	key, err := randomKey()
@@ -260,12 +262,6 @@ func (k *Keyring) Rotate() (kid string, err error) {
 	return kid, k.take(next)
 }
 
-func (k *Keyring) indexKey() []byte {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	return k.file[0].key
-}
-
 // nextKid is k and one more than the highest of such ids.
 func nextKid(keys []keyLine) string {
 	most := 0
@@ -279,17 +275,11 @@ func nextKid(keys []keyLine) string {
 }
 
 // newest returns the id of the key that new challenges use.
-func (k *Keyring) newest() string {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	return k.makers[0].kid
-}
+func (k *Keyring) newest() string { return k.ring.Load().makers[0].kid }
 
 // secret derives a challenge's secret. ok is false when the key is gone.
 func (k *Keyring) secret(kid string, b bound) (s Secret, ok bool, err error) {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	for _, m := range k.makers {
+	for _, m := range k.ring.Load().makers {
 		if m.kid == kid {
 			s, err = b.secret(m.key)
 			return s, err == nil, err
@@ -301,9 +291,7 @@ func (k *Keyring) secret(kid string, b bound) (s Secret, ok bool, err error) {
 // mac returns the keyed hash of data: 16 bytes as hexadecimal digits. The same
 // data give another hash in another domain.
 func (k *Keyring) mac(domain string, data []byte) string {
-	k.mu.RLock()
-	h := hmac.New(sha256.New, k.index)
-	k.mu.RUnlock()
+	h := hmac.New(sha256.New, k.ring.Load().index)
 	h.Write([]byte(domain))
 	h.Write([]byte{':'})
 	h.Write(data)

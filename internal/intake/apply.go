@@ -13,32 +13,6 @@ import (
 	"janela/optin"
 )
 
-// apply brings one callback into the ledgers and says in a note what it did not
-// understand; unknown is how many elements that were. What a person wants comes
-// first: a STOP in a callback forbids whatever else the callback may set going.
-func (in *Intake) apply(tx *store.Tx, c callback) (note string, unknown int, err error) {
-	events, err := webhook.Decode(c.Body)
-	if err != nil {
-		return "", 0, fmt.Errorf("the body cannot be read: %w", err)
-	}
-	for _, e := range events {
-		if err := in.applyWish(tx, e); err != nil {
-			return "", 0, err
-		}
-	}
-	var strange []string
-	for _, e := range events {
-		why, err := in.applyEvent(tx, e)
-		if err != nil {
-			return "", 0, err
-		}
-		if why != "" {
-			strange = append(strange, why)
-		}
-	}
-	return strings.Join(strange, "; "), len(strange), nil
-}
-
 // applyWish carries out what a person asks for: exact STOP words and buttons,
 // and the preferences of WhatsApp itself.
 func (in *Intake) applyWish(tx *store.Tx, e webhook.Event) error {
@@ -115,7 +89,7 @@ func (in *Intake) applyEvent(tx *store.Tx, e webhook.Event) (why string, err err
 	case webhook.Status:
 		return "", in.status(tx, e)
 	case webhook.Inbound:
-		return "", in.inbound(tx, e)
+		return in.inbound(tx, e)
 	case webhook.Preference:
 		return "", nil // a wish: applied before
 	case webhook.UserIDUpdate:

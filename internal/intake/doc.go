@@ -2,7 +2,8 @@
 //
 // Its handler verifies the signature over the raw bytes, stores the callback
 // once, and answers 200 only when it is on disk; a second loop applies stored
-// callbacks to the ledgers in the order they came, each in one transaction.
+// callbacks to the ledgers in the order they came, at most a hundred events in
+// one transaction, because codes wait for it.
 //
 //	POST ──verify──▶ stored ──200──▶ Meta
 //	                   └──apply──▶ applied │ failed (kept, with the reason)

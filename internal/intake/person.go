@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -109,6 +110,11 @@ func (in *Intake) status(tx *store.Tx, s webhook.Status) error {
 	if err := in.price(tx, s, before.ID); err != nil {
 		return err
 	}
+	if s.IdentityKeyHash != "" && stream.Category == whatsapp.Authentication && in.cfg.IdentityKey != nil {
+		if err := in.cfg.IdentityKey(tx, before.ID, s.IdentityKeyHash); err != nil {
+			return err
+		}
+	}
 	if err := in.tell(tx, out); err != nil {
 		return err
 	}
@@ -202,21 +208,64 @@ func (in *Intake) price(tx *store.Tx, s webhook.Status, message int64) error {
 }
 
 // inbound keeps what a person wrote: identities, conversation, service window.
-func (in *Intake) inbound(tx *store.Tx, m webhook.Inbound) error {
+// A tap on a button is a message of the person like any other, also the one
+// under a code that they did not ask for.
+func (in *Intake) inbound(tx *store.Tx, m webhook.Inbound) (why string, err error) {
 	ids := identities(m.From, m.UserID, m.ParentUserID)
 	if len(ids) == 0 || m.Wamid == "" || m.NumberID == "" {
-		return nil
+		return "", nil
 	}
 	c, err := learn(tx, ids...)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if m.System != nil {
-		return in.changedIdentity(tx, m, ids[0])
+		return "", in.changedIdentity(tx, m, ids[0])
 	}
-	_, _, err = conversations.RecordInbound(tx, conversations.Inbound{Number: m.NumberID, Contact: c.ID, Wamid: m.Wamid,
+	_, fresh, err := conversations.RecordInbound(tx, conversations.Inbound{Number: m.NumberID, Contact: c.ID, Wamid: m.Wamid,
 		At: conversations.SaneTime(m.At, tx.Now()), Type: m.Type, Counts: m.OpensWindow(), Referral: m.Referral != nil, AnswersWamid: m.ReplyTo})
-	return err
+	if err != nil || !fresh {
+		return "", err
+	}
+	return in.notRequested(tx, m, c.ID)
+}
+
+// didNotRequest is what the button under a code sends: "I didn't request a
+// code" (Meta: Authentication templates).
+const didNotRequest = "DID_NOT_REQUEST_CODE"
+
+// notRequested hears a person who did not ask for the code that they got. It
+// counts only from whom the code went to, and under a code of ours; why says
+// what was wrong otherwise.
+func (in *Intake) notRequested(tx *store.Tx, m webhook.Inbound, from int64) (why string, err error) {
+	if m.Type != "button" || m.Button == nil || m.Button.Payload != didNotRequest {
+		return "", nil
+	}
+	code, ok, err := outbox.ByWamid(tx, m.ReplyTo)
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		return "a code that was not requested is none of ours", nil
+	}
+	s, _, err := outbox.StreamByID(tx, code.Stream)
+	if err != nil {
+		return "", err
+	}
+	if s.Category != whatsapp.Authentication {
+		return "a code that was not requested is no code", nil
+	}
+	person, err := contacts.Members(tx, from)
+	if err != nil {
+		return "", err
+	}
+	if !slices.Contains(person, code.Contact) {
+		return "a code that was not requested went to somebody else", nil
+	}
+	if in.cfg.NotRequested == nil {
+		return "", nil
+	}
+	return "", in.cfg.NotRequested(tx, code.ID)
 }
 
 // changedIdentity takes in a change of number or user id. What is new gets a

@@ -28,16 +28,20 @@ type server struct {
 
 // serve answers until ctx ends, then lets requests under way finish.
 func (s *server) serve(ctx context.Context, log *slog.Logger) {
+	finished := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(finished)
 		grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if err := s.http.Shutdown(grace); err != nil {
 			_ = s.http.Close()
 		}
 	})
-	defer stop()
 	if err := s.http.Serve(s.lis); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		log.Error("a listener has ended", "listener", s.name, "error", err)
+	}
+	if !stop() { // Serve returns when Shutdown begins
+		<-finished
 	}
 }
 
@@ -70,7 +74,7 @@ func (d *Daemon) listen() ([]*server, error) {
 		return nil, fmt.Errorf("listen on %s: %w; is another program there? change http.listen", d.cfg.HTTP.Listen, err)
 	}
 	d.addr = lis.Addr().String()
-	public := newServer("http", lis, d.public())
+	public := newPublic(lis, d.public())
 	d.onStop("http listener", public.http.Close)
 	out := []*server{public}
 	socket, err := d.listenSocket()

@@ -78,6 +78,7 @@ type Deps struct {
 	DB       *store.DB
 	Keys     *Keyring
 	Outcomes func(tx *store.Tx, out []outbox.Outcome) error // the daemon's follow-up of what changed
+	Stats    Stats
 	Log      *slog.Logger
 }
 

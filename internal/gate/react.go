@@ -114,9 +114,13 @@ func Requeues(s outbox.Stream, c whatsapp.Code, attempt int, after time.Duration
 	if c.Class == whatsapp.ClassStopCampaign && s.Campaign == "" {
 		return time.Time{}, false // nobody could mend and resume it
 	}
+	most := 5 * time.Minute
+	if s.Category == whatsapp.Authentication {
+		most = 10 * time.Second // in five minutes a code is worth nothing
+	}
 	switch c.Class {
 	case whatsapp.ClassRetry, whatsapp.ClassThrottleNumber, whatsapp.ClassThrottleApp:
-		return now.Add(longer(after, c.RetryAfter, backoff(attempt, time.Second, 5*time.Minute))), true
+		return now.Add(longer(after, c.RetryAfter, backoff(attempt, time.Second, most))), true
 	case whatsapp.ClassPair: // Meta: 4^n seconds
 		return now.Add(longer(after, c.RetryAfter, pairWait(attempt))), true
 	case whatsapp.ClassPauseTemplate, whatsapp.ClassPauseNumber, whatsapp.ClassHaltAuth, whatsapp.ClassHaltAccount,

@@ -159,6 +159,21 @@ func TestConfigurationFaultOfASingleMessage(t *testing.T) {
 	})
 }
 
+// A code is worth nothing in five minutes: it is tried again every ten seconds,
+// unless Meta asks for more patience.
+func TestBackOffOfCodes(t *testing.T) {
+	s := streamOf(whatsapp.Authentication)
+	for attempt, want := range []time.Duration{1, 1, 2, 4, 8, 10, 10, 10, 10} {
+		retry, ok := Requeues(s, whatsapp.Code{Class: whatsapp.ClassRetry}, attempt, 0, start)
+		if !ok || retry.Sub(start) != want*time.Second {
+			t.Errorf("attempt %d: again %v after %v, want %v", attempt, ok, retry.Sub(start), want*time.Second)
+		}
+	}
+	if retry, _ := Requeues(s, whatsapp.Code{Class: whatsapp.ClassRetry}, 1, time.Minute, start); retry.Sub(start) != time.Minute {
+		t.Errorf("Meta asked for a minute, and it is tried after %v", retry.Sub(start))
+	}
+}
+
 func TestBackOff(t *testing.T) {
 	s := inCampaign()
 	for _, c := range []struct {

@@ -88,6 +88,7 @@ type Verdict struct {
 	ID              string
 	To              string // personal: the whole number that was verified
 	Purpose         string
+	Channel         string // by which the latest code went: whatsapp or sms
 	VerifiedAt      time.Time
 	IdentityChanged bool
 	StepUpRequired  bool

@@ -177,7 +177,7 @@ func (o *OTP) right(tx *store.Tx, g *guessed, to whatsapp.Phone) (Verdict, error
 
 func (o *OTP) success(ch *challenge, to whatsapp.Phone) Verdict {
 	changed := ch.Reason == identityChanged
-	return Verdict{ID: ch.ID, To: to.E164(), Purpose: ch.Purpose, VerifiedAt: store.Time(ch.EndedAt), IdentityChanged: changed,
+	return Verdict{ID: ch.ID, To: to.E164(), Purpose: ch.Purpose, Channel: ch.Channel, VerifiedAt: store.Time(ch.EndedAt), IdentityChanged: changed,
 		StepUpRequired: changed || o.cfg.Purposes[ch.Purpose].StepUpRequired}
 }
 

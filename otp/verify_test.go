@@ -34,7 +34,7 @@ func TestVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Verdict{ID: v.ID, To: phone1, Purpose: "login", VerifiedAt: start.Add(2 * time.Minute)}
+	want := Verdict{ID: v.ID, To: phone1, Purpose: "login", Channel: "whatsapp", VerifiedAt: start.Add(2 * time.Minute)}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -19,6 +19,13 @@
 //	holds              GET, POST /v1/holds, POST /v1/holds/release
 //	the house          GET  /v1/status, /v1/audit
 //
+// A second face, Public, is for the business's own systems, over TCP and with
+// API keys: one-time codes, at /v1/otp.
+//
+//	POST /v1/otp ─▶ key, scope ─▶ strict body ─┬─ one transaction ─────────────────┐
+//	POST /v1/otp/{id}/{verify|resend|cancel} ──┘  reply of before? · otp · keep it ├─▶ JSON or Problem
+//	GET  /v1/otp/{id} ─▶ key, scope, rate ─▶ one snapshot, again at each change ───┘
+//
 // It owns no table; drafts are new files in the campaigns folder.
 //
 // Invariants:
@@ -28,5 +35,10 @@
 //     which takes many, is noted when it ends
 //   - an answer that is no success is a Problem: title, detail, code, hint
 //   - no body, no phone and no text is logged; a full number stands only in the
-//     answer to somebody who may read the database anyway
+//     answer to somebody who may read the database anyway, and in the one to the
+//     right code
+//   - no answer of the public face repeats anything of its request, and none
+//     tells another client's challenge from one that never was
+//   - what a repeated request gets again was kept in the transaction of its
+//     effect
 package httpapi

@@ -15,11 +15,22 @@ import (
 // Problem is an answer that is no success (RFC 9457, with a code and a hint).
 // Code is stable: programs may decide by it.
 type Problem struct {
+	Type   string `json:"type,omitempty"` // a reference that names the code, of the public face
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
 	Code   string `json:"code"`
 	Hint   string `json:"hint,omitempty"` // what to do next
+
+	// Of the public face only.
+	Instance     string `json:"instance,omitempty"`      // the request's id, as in X-Request-Id and the log
+	Reason       string `json:"reason,omitempty"`        // how a challenge ended, or what the gate says
+	Scope        string `json:"scope,omitempty"`         // whom a limit is about, coarsely
+	RetryAfter   int    `json:"retry_after,omitempty"`   // whole seconds, as in Retry-After; 0: nobody knows, or never
+	AttemptsLeft *int   `json:"attempts_left,omitempty"` // of a wrong code
+
+	challenge string // WWW-Authenticate
+	policy    string // RateLimit-Policy
 }
 
 // Error returns title, detail and hint.

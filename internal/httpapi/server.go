@@ -15,6 +15,7 @@ import (
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
+	"janela/otp"
 )
 
 // Config says what a Server works with. DB, Campaigns and Account are required.
@@ -30,13 +31,16 @@ type Config struct {
 	Region      string // of numbers without a plus
 	Version     string
 	Health      func(ctx context.Context) Health // nil: not told
+	OTP         *otp.OTP                         // nil: no codes are sent
 	Log         *slog.Logger
 }
 
-// Server answers the command line's requests.
+// Server answers the command line's requests, and through Public those of the
+// business's own systems.
 type Server struct {
 	cfg    Config
 	mux    *http.ServeMux
+	public *public
 	synced atomic.Bool // Meta's templates were asked for once
 }
 
@@ -51,7 +55,7 @@ func New(cfg Config) *Server {
 	if cfg.Zone == "" {
 		cfg.Zone = "UTC"
 	}
-	s := &Server{cfg: cfg, mux: http.NewServeMux()}
+	s := &Server{cfg: cfg, mux: http.NewServeMux(), public: newPublic(cfg)}
 	for pattern, f := range s.operations() {
 		s.mux.HandleFunc(pattern, s.answer(pattern, f))
 	}

@@ -13,8 +13,9 @@ const Topic store.Topic = "otp.changed"
 // OTP issues codes and verifies them. Its methods that take a transaction are
 // called from the store's one writer; the others from any goroutine.
 type OTP struct {
-	cfg  Config
-	deps Deps
+	cfg   Config
+	deps  Deps
+	roads roads // of the writer
 }
 
 // New returns the room, or what is wrong with the configuration.

@@ -2,7 +2,6 @@ package otp
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 	"testing"
@@ -211,43 +210,5 @@ func TestBaselines(t *testing.T) {
 	w.pass(30 * 24 * time.Hour)
 	if got := best(); got != 0 {
 		t.Errorf("a month later: %d", got)
-	}
-}
-
-func BenchmarkIssueAndVerify(b *testing.B) {
-	for _, clients := range []int{1, 16, 64} {
-		b.Run(fmt.Sprint(clients), func(b *testing.B) {
-			w := newWorld(b, func(c *Config) { c.Limits.Live = -1 })
-			work := make(chan int)
-			errs := make(chan error, clients)
-			for range clients {
-				go func() {
-					for range work {
-						v, err := w.tryIssue(app, asks())
-						if err == nil {
-							var got Verdict
-							if got, err = w.tryVerify(app, v.ID, Proof{Code: w.right(b, v.ID), ClientIP: someIP}); err == nil && got.Denied != nil && got.Denied.Code != CodeGone {
-								err = got.Denied
-							}
-						}
-						if err != nil {
-							errs <- err
-							return
-						}
-					}
-					errs <- nil
-				}()
-			}
-			b.ResetTimer()
-			for i := range b.N {
-				work <- i
-			}
-			close(work)
-			for range clients {
-				if err := <-errs; err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
 	}
 }

@@ -1,14 +1,17 @@
 package daemon
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"maps"
-	"net/url"
-	"reflect"
 	"slices"
-	"strings"
 	"time"
 
+	"janela/internal/account"
+	"janela/internal/outbox"
+	"janela/internal/store"
+	"janela/internal/whatsapp"
 	"janela/otp"
 )
 
@@ -27,7 +30,10 @@ func (c *Config) otpConfig() otp.Config {
 	o := c.OTP
 	out := otp.Config{Number: c.numberID(o.Number), Countries: o.Countries, RequireClientIP: o.RequireClientIP, MaxSends: o.MaxSends,
 		Limits: o.Limits, MuteFor: o.MuteFor, AllowUnsafe: o.AllowUnsafe, Purposes: map[string]otp.Purpose{},
-		Fallback: otp.Fallback{Mode: o.Fallback.Mode, URL: o.Fallback.URL, Secret: secret("", c.file(o.Fallback.SecretFile)), Share: o.Fallback.Share, PerDay: o.Fallback.PerDay}}
+		Fallback: otp.Fallback{Mode: o.Fallback.Mode, URL: o.Fallback.URL, Share: o.Fallback.Share, PerDay: o.Fallback.PerDay}}
+	if o.Fallback.SecretFile != "" {
+		out.Fallback.Secret = secret("", c.file(o.Fallback.SecretFile))
+	}
 	for name, p := range o.Purposes {
 		if p.Digits == 0 {
 			p.Digits = defaultDigits
@@ -61,81 +67,75 @@ func (c *Config) numberID(name string) string {
 	return ""
 }
 
-// otp finds what is wrong with the codes: what stands in the file here, what is
-// unsafe by the room's own rules.
-func (k *checker) otp() {
-	o := k.cfg.OTP
-	if o.KeyFile == "" {
-		k.fault("otp.key_file", "key_file is empty", `write where the keys of codes go, key_file = "var/otp.key"`)
-	}
-	k.noZeros("otp", reflect.ValueOf(o))
-	k.fallback()
-	if !k.cfg.Codes() {
-		return
-	}
-	k.codeNumber("otp.number", o.Number, slices.ContainsFunc(slices.Collect(maps.Values(o.Purposes)), func(p otp.Purpose) bool { return p.Number == "" }))
-	for name, p := range o.Purposes {
-		if p.Number != "" {
-			k.codeNumber("otp.purposes."+name+".number", p.Number, true)
-		}
-	}
+// codeHooks are what other rooms call where codes are configured.
+type codeHooks struct {
+	reveal       func(ctx context.Context, m outbox.Message) (params, identityKeyHash string, err error)
+	identityKey  func(tx *store.Tx, message int64, hash string) error
+	notRequested func(tx *store.Tx, message int64) error
 }
 
-func (k *checker) codeNumber(path, name string, needed bool) {
-	switch {
-	case k.cfg.numberID(name) != "":
-	case name != "":
-		k.fault(path, fmt.Sprintf("there is no number %q", name), "write the name of one of [[whatsapp.accounts.numbers]]")
-	case needed:
-		k.fault(path, "it is not said which number sends codes", "write the name of one of [[whatsapp.accounts.numbers]]")
+// openCodes makes the room of one-time codes and its key file, where a purpose
+// is configured.
+func (d *Daemon) openCodes() (codeHooks, error) {
+	if !d.cfg.Codes() {
+		return codeHooks{}, nil
 	}
+	keys, err := otp.OpenKeyring(d.cfg.file(d.cfg.OTP.KeyFile))
+	if err != nil {
+		return codeHooks{}, err
+	}
+	d.otp, err = otp.New(d.cfg.otpConfig(), otp.Deps{DB: d.db, Keys: keys, Outcomes: d.outcomes, Stats: d.metrics.codes.stats(), Log: d.log})
+	if err != nil {
+		return codeHooks{}, err
+	}
+	return codeHooks{d.otp.Reveal, d.otp.IdentityKey, d.otp.NotRequested}, nil
 }
 
-// fallback checks the hook, which gets codes and whole numbers.
-func (k *checker) fallback() {
-	f := k.cfg.OTP.Fallback
-	k.oneOf("otp.fallback.mode", f.Mode, "off", "manual", "on_failed")
-	if f.Mode == "off" {
-		return
+// codeAlerts tells of purposes whose codes cannot be sent in one of their
+// languages, because Meta does not have the template, or not as it should be.
+func (d *Daemon) codeAlerts(q store.Querier) ([]string, error) {
+	if d.otp == nil {
+		return nil, nil
 	}
-	u, err := url.Parse(f.URL)
-	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		k.fault("otp.fallback.url", "url is no address", "write the https address of your system that sends codes on")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		k.fault("otp.fallback.url", "codes would travel unencrypted", "write https://")
-	}
-	if f.SecretFile == "" {
-		k.fault("otp.fallback.secret_file", "secret_file is empty", "name a file with mode 0600: its content signs the requests")
-	} else if err := checkSecretFile(k.cfg.file(f.SecretFile)); err != nil {
-		k.fault("otp.fallback.secret_file", err.Error(), "")
-	}
-}
-
-// noZeros refuses a 0 that somebody wrote, here or in the environment: half of
-// the world takes it for "no limit", and it would mean the default.
-func (k *checker) noZeros(path string, v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if key := v.Type().Field(i).Tag.Get("toml"); key != "" {
-				k.noZeros(path+"."+key, v.Field(i))
+	cfg, out := d.cfg.otpConfig(), []string(nil)
+	for _, name := range slices.Sorted(maps.Keys(cfg.Purposes)) {
+		p := cfg.Purposes[name]
+		waba := d.accountOf(cmp.Or(p.Number, cfg.Number))
+		for _, t := range []string{p.Template, p.AndroidTemplate} {
+			for _, language := range p.Languages {
+				if t == "" {
+					continue
+				}
+				have, known, err := account.Lookup(q, whatsapp.TemplateRef{WABA: waba, Name: t, Language: language})
+				if err != nil {
+					return nil, err
+				}
+				var fault string
+				switch {
+				case !known, have.Missing:
+					fault = "Meta does not list it"
+				case !have.Sendable():
+					fault = "it is " + string(have.Status)
+				case have.Category != whatsapp.Authentication:
+					fault = "its category is " + string(have.Category)
+				default:
+					continue
+				}
+				out = append(out, fmt.Sprintf("codes for %s cannot be sent with template %s in %s: %s", name, t, language, fault))
 			}
 		}
-	case reflect.Map:
-		for _, key := range slices.Sorted(maps.Keys(v.Interface().(map[string]otp.Purpose))) {
-			k.noZeros(path+"."+key, v.MapIndex(reflect.ValueOf(key)))
-		}
-	case reflect.Int, reflect.Int64, reflect.Float64:
-		if !v.IsZero() || strings.HasPrefix(path, "otp.purposes.") && !k.doc.Has(path) {
-			return // nothing but a purpose has a 0 by itself
-		}
-		hint := "write a value, or leave it out for the default"
-		if strings.Contains(path, ".limits.") {
-			if hint = "write -1 for no limit"; v.Type() == reflect.TypeFor[time.Duration]() {
-				hint = `write "-1s" for no limit`
+	}
+	return out, nil
+}
+
+// accountOf returns the account of a number, "" for none.
+func (d *Daemon) accountOf(number string) string {
+	for _, a := range d.cfg.WhatsApp.Accounts {
+		for _, n := range a.Numbers {
+			if n.ID == number {
+				return a.ID
 			}
 		}
-		k.fault(path, "0 could mean none or no limit", hint)
 	}
+	return ""
 }

@@ -369,7 +369,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		// What is right can be served.
 		mux := http.NewServeMux()
-		routes(mux, cfg.HTTP.WebhookPath, http.NotFoundHandler(), http.NotFoundHandler(), func(http.ResponseWriter, *http.Request) {})
+		routes(mux, cfg.HTTP.WebhookPath, http.NotFoundHandler(), http.NotFoundHandler(), http.NotFoundHandler(), func(http.ResponseWriter, *http.Request) {})
 	})
 }
 

@@ -22,6 +22,7 @@ import (
 	"janela/internal/sandbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
+	"janela/otp"
 	"janela/scheduler"
 )
 
@@ -50,6 +51,7 @@ type Daemon struct {
 	scheduler     *scheduler.Loop
 	dispatch      *dispatch.Dispatcher
 	intake        *intake.Intake
+	otp           *otp.OTP // nil: no codes are configured
 	api           *httpapi.Server
 	metrics       *metrics
 	progress      *Progress // nil: none is shown
@@ -74,6 +76,9 @@ const defaultPerSecond = 80
 func New(ctx context.Context, opt Options) (*Daemon, error) {
 	opt.fill()
 	d := &Daemon{cfg: opt.Config, opt: opt, log: opt.Log}
+	for _, w := range d.cfg.warnings {
+		d.log.Warn("the configuration: "+w.Message, "at", fmt.Sprintf("%s:%d", w.File, w.Line), "key", w.Path, "hint", w.Hint)
+	}
 	if err := d.build(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -114,11 +119,15 @@ func (d *Daemon) build(ctx context.Context) error {
 	d.campaigns = campaigns.New(d.campaignsConfig())
 	d.scheduler = scheduler.NewLoop(d.db, d.campaigns.Fire, d.log)
 	d.metrics = newMetrics(d)
+	codes, err := d.openCodes()
+	if err != nil {
+		return err
+	}
 	d.dispatch = dispatch.New(dispatch.Config{DB: d.db, Sender: d.clients.sender, PerSecond: d.perSecond, Outcomes: d.outcomes, Resync: d.account.Kick, Sent: d.metrics.sent,
-		Log: d.log, Senders: d.cfg.WhatsApp.Senders, Drain: d.cfg.WhatsApp.Drain})
+		Reveal: codes.reveal, Log: d.log, Senders: d.cfg.WhatsApp.Senders, Drain: d.cfg.WhatsApp.Drain})
 	d.intake = intake.New(intake.Config{DB: d.db, Secrets: d.secrets.appSecrets(d.log), VerifyToken: d.secrets.verifyToken(d.log),
-		Outcomes: d.outcomes, Resync: d.account.Kick, Log: d.log})
-	d.api = httpapi.New(httpapi.Config{DB: d.db, Campaigns: d.campaigns, Account: d.account, Outcomes: d.outcomes, Log: d.log,
+		Outcomes: d.outcomes, Resync: d.account.Kick, IdentityKey: codes.identityKey, NotRequested: codes.notRequested, Log: d.log})
+	d.api = httpapi.New(httpapi.Config{DB: d.db, Campaigns: d.campaigns, Account: d.account, Outcomes: d.outcomes, OTP: d.otp, Log: d.log,
 		TestNumbers: d.testNumbers(), Zone: d.cfg.Campaigns.Timezone, Region: d.cfg.Campaigns.Region, Version: d.opt.Version,
 		Folder: d.cfg.file(d.cfg.Campaigns.Folder), Spool: filepath.Join(filepath.Dir(d.cfg.file(d.cfg.Store.Path)), "spool"),
 		Health: func(ctx context.Context) httpapi.Health { return httpapi.Health(d.health(ctx)) }})
@@ -139,7 +148,11 @@ func (d *Daemon) outcomes(tx *store.Tx, out []outbox.Outcome) error {
 			return err
 		}
 	}
-	return d.campaigns.Outcomes(tx, out)
+	d.metrics.codeOutcomes(tx, out)
+	if err := d.campaigns.Outcomes(tx, out); err != nil || d.otp == nil {
+		return err
+	}
+	return d.otp.Outcomes(tx, out)
 }
 
 func (d *Daemon) campaignsConfig() campaigns.Config {
@@ -220,6 +233,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.loop(ctx, &rooms, "templates", d.account.Run)
 	d.loop(ctx, &rooms, "scheduler", d.scheduler.Run)
 	d.loop(ctx, &rooms, "campaigns", d.campaigns.Run)
+	if d.otp != nil {
+		d.loop(ctx, &rooms, "codes", d.otp.Run)
+	}
 	if d.progress != nil {
 		d.loop(doorsCtx, &doors, "progress", d.showProgress)
 	}

@@ -29,6 +29,10 @@ func (d *Daemon) health(ctx context.Context) Health {
 				h.Problems = append(h.Problems, "account "+hold.Target+": "+hold.Detail)
 			}
 		}
+		if err != nil {
+			return err
+		}
+		h.Alerts, err = d.codeAlerts(q)
 		return err
 	})
 	if err != nil {

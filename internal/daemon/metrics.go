@@ -22,6 +22,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	sends    *prometheus.CounterVec
 	latency  *prometheus.HistogramVec
+	codes    codeMetrics
 }
 
 var (
@@ -40,6 +41,8 @@ func newMetrics(d *Daemon) *metrics {
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "janela_send_seconds", Help: "How long Meta took to answer a send.",
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"lane"}),
 	}
+	m.codes = newCodeMetrics()
+	m.registry.MustRegister(m.codes.all()...)
 	m.registry.MustRegister(m, m.sends, m.latency, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -58,7 +61,7 @@ func (m *metrics) handler() http.Handler {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descMessages, descHolds, descConversations, descCallbacks, descCommits, descAlerts} {
+	for _, d := range []*prometheus.Desc{descMessages, descHolds, descConversations, descCallbacks, descCommits, descAlerts, descCodesLive, descCodesBudget} {
 		ch <- d
 	}
 }
@@ -71,6 +74,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	alerts := len(m.d.campaigns.Alerts())
 	_ = m.d.db.Read(ctx, func(q *store.Snap) error {
 		tallies, err := outbox.Tallies(q)
 		if err != nil {
@@ -93,6 +97,17 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		open, _, err := conversations.Count(q, conversations.Filter{Open: true})
 		gauge(descConversations, float64(open))
+		if err != nil {
+			return err
+		}
+		more, err := m.d.codeAlerts(q)
+		alerts += len(more)
+		if err != nil || m.d.otp == nil {
+			return err
+		}
+		live, budget, err := m.d.otp.Gauges(q)
+		gauge(descCodesLive, float64(live))
+		gauge(descCodesBudget, float64(budget))
 		return err
 	})
 	counter := func(d *prometheus.Desc, v int64, labels ...string) {
@@ -105,5 +120,5 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	counter(descCallbacks, s.Applied.Load(), "applied")
 	counter(descCallbacks, s.Failed.Load(), "failed")
 	counter(descCommits, m.d.db.Commits())
-	gauge(descAlerts, float64(len(m.d.campaigns.Alerts())))
+	gauge(descAlerts, float64(alerts))
 }

@@ -45,6 +45,20 @@
 //	preference WHO stop|resume
 //	foreign WHO TEXT | template=T    another program sends from our number
 //
+// One-time codes, asked for as a business's own system does:
+//
+//	code NAME WHO PURPOSE [client=] [ip=] [binding=] [locale=] [device=] [trusted=true] [consent=SOURCE] [key=] [want=202]
+//	verify NAME right|wrong|previous|CODE [client=] [binding=] [ip=] [key=] [want=200]
+//	resend NAME [code=new] [channel=] [key=] [want=202]
+//	cancel-code NAME [want=200], unlock WHO
+//	not-requested WHO [by=WHO]       taps "I didn't request a code"
+//	person WHO identity|off|on|without-whatsapp|with-whatsapp, person numbers identity-check
+//	expect-code NAME STATE [delivery=] [error=] [fallback=] [reason=] [attempts-left=N]
+//	expect-received WHO N [different=N]
+//
+// want is a status, with its problem's code and reason where wanted:
+// 429/rate-limited, 410/gone/expired.
+//
 // What should be (asked when everything that can happen now has happened):
 //
 //	expect-sends N|A..B [to WHO] [template T] [number ID] [category C]   accepted by Meta, since the beginning
@@ -64,5 +78,6 @@
 // without consent, by what the script itself made them want; nothing is in
 // flight; tallies add up; every callback was understood; the conversations are
 // what a fresh look at the messages gives; no secret, number, text or wamid
-// stands in a log, an alert or a status; no goroutine is left.
+// stands in a log, an alert or a status; no one-time code and no API key stands
+// in the database, its write-ahead log, a log or an answer; no goroutine is left.
 package scripttest

@@ -23,6 +23,8 @@ func init() { // a map literal would refer to itself through readScript
 		"consent": consent, "revoke": revoke, "reply": reply,
 		"meta": metaVerb, "template": template, "fault": fault, "webhooks": webhooks,
 		"inbound": inbound, "preference": preference, "foreign": foreign,
+		"code": code, "verify": verifyCode, "resend": resend, "cancel-code": cancelCode, "unlock": unlock, "not-requested": notRequested, "person": person,
+		"expect-code": expectCode, "expect-received": expectReceived,
 		"expect-sends": expectSends, "expect-no-send": expectNoSend, "expect-state": expectState, "expect-states": expectStates,
 		"expect-wait": expectWait, "expect-hold": expectHold, "expect-no-hold": expectNoHold,
 		"expect-rows": expectRows, "expect-log": expectLog, "expect-no-log": expectNoLog,
@@ -114,7 +116,7 @@ func advance(w *world, l line) error {
 // a query gives a row. crash when 2026-11-23T12:00:00Z SELECT 1 FROM runs WHERE …
 func crash(w *world, l line) error {
 	if len(l.words) == 0 {
-		return w.crash()
+		return errors.Join(w.crash(), w.codesNowhere()) // the write-ahead log is still there
 	}
 	if len(l.words) < 3 || l.words[0] != "when" {
 		return errors.New("write crash, or crash when TIME QUERY")
@@ -133,7 +135,7 @@ func crash(w *world, l line) error {
 			return err
 		}
 		if len(rows) > 0 {
-			return w.crash()
+			return errors.Join(w.crash(), w.codesNowhere())
 		}
 	}
 	return errors.New("the query never gave a row")

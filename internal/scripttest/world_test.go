@@ -30,6 +30,8 @@ type world struct {
 	alerts  map[string]bool   // every alert that was seen at an expectation
 	consent map[string][]wish // by number: what the script made people want
 	secrets []string          // must be in no log
+	codes   codes
+	replies []string // what the API answered
 }
 
 // house is one life of the daemon.
@@ -69,13 +71,30 @@ poll = "15s"
 stable = "5s"
 timezone = "America/Sao_Paulo"
 approval = "off"
+[otp]
+countries = ["BR", "US"]
+[otp.purposes.login]
+template = "codigo_acesso"
+languages = ["pt_BR", "en_US"]
+[otp.purposes.signup]
+template = "codigo_acesso"
+languages = ["pt_BR"]
+[otp.purposes.recovery]
+template = "codigo_seguro"
+languages = ["pt_BR"]
+digits = 8
+step_up_required = true
+[otp.purposes.step_up]
+template = "codigo_seguro"
+languages = ["pt_BR"]
 [http]
 listen = "` + listenAddr + `"
 `
 
 func newWorld(s *script, dir string) *world {
 	return &world{script: s, dir: dir, net: newNetwork(), logs: &logs{}, env: map[string]string{}, meta: newMeta(),
-		alerts: map[string]bool{}, consent: map[string][]wish{}, secrets: []string{token, appSecret, verify}}
+		alerts: map[string]bool{}, consent: map[string][]wish{}, secrets: []string{token, appSecret, verify},
+		codes: codes{keys: map[string]string{}, challenges: map[string]*challenge{}}}
 }
 
 func (w *world) path(parts ...string) string {

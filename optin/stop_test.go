@@ -1,7 +1,10 @@
 package optin
 
 import (
+	"slices"
+	"strings"
 	"testing"
+	"unicode"
 
 	"janela/internal/whatsapp"
 )
@@ -84,7 +87,8 @@ func TestStopLeavesOthersAlone(t *testing.T) {
 	}
 }
 
-func TestStopNeverTouchesAuthentication(t *testing.T) {
+// Codes are stopped by phrases that name them, alone, and by nothing else.
+func TestStopAndAuthentication(t *testing.T) {
 	words := StopWords()
 	if len(words) != len(stopTable) {
 		t.Fatalf("%d words, the table has %d", len(words), len(stopTable))
@@ -94,13 +98,17 @@ func TestStopNeverTouchesAuthentication(t *testing.T) {
 			t.Errorf("%q is not found by itself: the table must hold folded words", k.Word)
 		}
 		cats := k.Categories()
-		if cats[0] != whatsapp.Marketing || (len(cats) == 2) != k.All {
-			t.Errorf("%q revokes %v", k.Word, cats)
+		want := []whatsapp.Category{whatsapp.Marketing}
+		switch names := strings.Contains(k.Word, "codigo") || strings.Contains(k.Word, "code"); {
+		case names != k.Codes || k.Codes && k.All:
+			t.Errorf("%q: %+v; a phrase stops codes if and only if it names them", k.Word, k)
+		case k.Codes:
+			want = []whatsapp.Category{whatsapp.Authentication}
+		case k.All:
+			want = append(want, whatsapp.Utility)
 		}
-		for _, c := range cats {
-			if c == whatsapp.Authentication {
-				t.Errorf("%q would stop codes", k.Word)
-			}
+		if !slices.Equal(cats, want) {
+			t.Errorf("%q revokes %v, not %v", k.Word, cats, want)
 		}
 	}
 }
@@ -108,15 +116,57 @@ func TestStopNeverTouchesAuthentication(t *testing.T) {
 func TestNoWordStandsTwice(t *testing.T) {
 	n := 0
 	for _, w := range stopWords {
-		n += len(w.some) + len(w.all)
+		n += len(w.some) + len(w.all) + len(w.codes)
 	}
 	if n != len(stopTable) {
 		t.Errorf("%d words listed, %d different", n, len(stopTable))
 	}
 }
 
+// A button stops by its payload or its label, but not with the words that mean
+// something else on buttons.
+func TestStopButton(t *testing.T) {
+	for _, c := range []struct {
+		payload, label, word string
+	}{
+		{"STOP", "", "stop"},
+		{"STOP:natal26", "Não quero mais", "stop"},
+		{"stop_all", "x", "stop all"},
+		{"", "Sair", "sair"},
+		{"btn_3", "Parar promoções", "parar promocoes"},
+		{"PARAR_CODIGOS", "", "parar codigos"},
+		{"CANCELAR:4711", "Cancelar", ""},
+		{"", "Cancel", ""},
+		{"end", "End chat", ""},
+		{"natal26:STOP", "Comprar", ""},
+		{"", "", ""},
+	} {
+		if k, ok := StopButton(c.payload, c.label); k.Word != c.word || ok != (c.word != "") {
+			t.Errorf("StopButton(%q, %q) = %+v, %t; want %q", c.payload, c.label, k, ok, c.word)
+		}
+	}
+	for w := range typedOnly {
+		if _, ok := stopTable[w]; !ok {
+			t.Errorf("%q is no word that stops: take it out of typedOnly", w)
+		}
+	}
+}
+
+// shout writes every letter in capitals, with an accent and an invisible
+// character behind each.
+func shout(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		b.WriteRune(unicode.ToUpper(r))
+		if unicode.IsLetter(r) {
+			b.WriteString("\u0301\u200d")
+		}
+	}
+	return b.String()
+}
+
 func FuzzStop(f *testing.F) {
-	for _, s := range []string{"STOP", "Cancelar inscrição", "ＳＴＯＰ", "\xff\xfe", "sair\u0301", "İ", "ﬀ"} {
+	for _, s := range []string{"STOP", "Cancelar inscrição", "ＳＴＯＰ", "\xff\xfe", "sair\u0301", "İ", "ﬀ", "ı", "ς", "ẞ", "\u0345", "stop ALL"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -125,9 +175,13 @@ func FuzzStop(f *testing.F) {
 			t.Errorf("fold(%q) = %q, again %q", s, once, twice)
 		}
 		k, ok := Stop(s)
-		padded, okPadded := Stop(" " + s + "!")
-		if len(s)+2 <= longest && (ok != okPadded || k != padded) {
-			t.Errorf("Stop(%q) = %v, with space and mark %v", s, ok, okPadded)
+		if ok && stopTable[k.Word] != k {
+			t.Errorf("Stop(%q) = %+v, which is no row of the table", s, k)
+		}
+		for _, same := range []string{" " + s + "!", "«…" + s + "»\n🙏🏽", "*_" + s + "_*", shout(s)} {
+			if again, okAgain := Stop(same); len(same) <= longest && (ok != okAgain || k != again) {
+				t.Errorf("Stop(%q) = %v, but %v of %q", s, ok, okAgain, same)
+			}
 		}
 	})
 }

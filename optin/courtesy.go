@@ -1,0 +1,34 @@
+package optin
+
+// What people write around a wish, in any of the languages: it is taken out
+// before the rules look. A word that decides anything must not stand here.
+var courtesies = words(
+	// Portuguese
+	`oi oie ola opa ei eai bd boa noite favor pfv pfvr pfvor pff pf porfavor porgentileza obrigado obrigada brigado brigada obg obgd obrigadu vlw valeu
+	grato grata gente pessoal galera moco moca amigo amiga querido querida senhor senhora sr sra dona atencao ai ae ja agora logo urgente urgentemente
+	imediatamente mesmo mesma tambem tbm tb so somente apenas entao viu ta ne ok okay blz beleza desculpa desculpe desculpem vc vcs voce voces ces amor
+	deus rs kk kkk haha tchau abs abraco aff afe mano cara nossa po poxa atenciosamente aff logo`,
+	// Spanish
+	`hola buenas buenos porfa porfis plis gracias grax saludos senor senora senorita disculpe disculpa disculpen perdon ya ahora ahorita entonces
+	che oye oiga oigan ustedes usted uds ud vos pues bueno vale listo inmediatamente tambien solo solamente cordialmente`,
+	// English
+	`hi hello hey please pls plz plss thanks thx ty tks guys folks sir madam maam dear just now already right immediately asap kindly either also
+	ok damn`,
+)
+
+// Two words that are one, or none.
+var pairs = map[string]string{
+	"por favor": "", "por gentileza": "", "faz favor": "", "bom dia": "", "boa tarde": "", "boa noite": "", "muito obrigado": "", "muito obrigada": "",
+	"buenos dias": "", "buen dia": "", "buenas tardes": "", "buenas noches": "", "muchas gracias": "", "por favorcito": "",
+	"good morning": "", "good afternoon": "", "good evening": "", "thank you": "", "thank u": "",
+	"por que": "porque", "por q": "porque", "e mail": "email", "e mails": "email", "whats app": "whatsapp", "opt out": "optout", "opting out": "optout",
+	"do not": "dont", "don t": "dont", "did not": "didnt", "is not": "isnt", "any more": "anymore", "no longer": "nolonger", "i am": "im",
+	"i will": "ill", "text messages": "texts", "text message": "text", "de el": "del",
+}
+
+// The long words in which a mistake is mended, and words that look like them and
+// mean something else.
+var (
+	longWords = []string{"unsubscribe", "descadastrar", "descadastre", "desinscrever", "desuscribir", "desuscribirme", "desinscribir"}
+	notLong   = words("descadastra descadastrem descadastro unsubscribes unsubscribed unsubscriber subscribe suscribir suscribirme cadastrar inscrever desuscribirse desuscribirte")
+)

@@ -1,0 +1,96 @@
+package optin
+
+var esAbout = []string{".", "<det>* <msg> -<other>", "<det>* <this>"}
+
+//nolint:misspell // Spanish, as people write it
+var spanish = &language{
+	name: "es",
+	sets: map[string]map[string]bool{
+		"not": words("no nunca jamas tampoco ni"),
+		"why": words("porque pq xq"),
+		"if":  words("si porque pq xq"),
+		"aux": words(`quiero quise queremos quisiera queria deseo voy vamos necesito es para que q me yo nos se de pedi pedia dije a mi les te he pedido hace falta
+			pueden puede deben`),
+		"want":    words("quiero quero kiero queremos quisiera queria deseo deseamos gustaria acepto autorizo necesito soporto aguanto interesa interesan"),
+		"more":    words("mas nunca jamas"),
+		"me":      words("me nos mi a"),
+		"receive": words("recibir recibirlos recibirlas recibiendo recivir resibir recibo reciba"),
+		"send": words(`mandar mandarme mandarnos mandando mandandome enviar enviarme enviarnos enviando enviandome escribir escribirme escribiendo
+			escribiendome`),
+		"sendimp": words("lleguen llegue mande manden mandes mandeis manda mandar envie envien envies envia enviar escriba escriban escribas escribir"),
+		"call":    words("llame llamen llames llamar contacte contacten contactes contactar busquen busque escriba escriban escribas"),
+		"annoy":   words("moleste molesten molestes molestar joda jodan jodas joder fastidie fastidien fastidies chinguen chingues friegue frieguen acosen"),
+		"bother": words(`molestar molestarme molestando molestandome joder joderme jodiendo fastidiar fastidiarme fastidiando llamar llamarme llamando llamandome
+			contactar contactarme escribirme escribiendome acosar acosarme chingar insistir spamear`),
+		"cease":  words("deja deje dejen dejar dejad dejo paren pare parar paro cesen cese cesar eviten"),
+		"cancel": words("cancelar cancela cancele cancelen cancelo anular anula anulen suspender suspendan desactivar desactiven bloquear"),
+		"quit":   words("salir salgo parar paro cancelar cancelo salirme desuscribirme desuscribo desactivar desactivo"),
+		"remove": words(`sacame saquenme saqueme sacarme saquen saca saque sacar quitame quitenme quiteme quitarme quiten quita quite quitar borrame borrenme borreme
+			borrarme borren borra borre borrar eliminame eliminenme elimineme eliminarme eliminen elimina elimine eliminar retirenme retirame retiren retirar remover remuevan remueva`),
+		"removeme": words(`sacame saquenme saqueme sacarme quitame quitenme quiteme quitarme borrame borrenme borreme borrarme eliminame eliminenme elimineme
+			eliminarme retirenme retirame retirarme remuevanme`),
+		"leave": words("salir salirme salgo saliendo salirnos"),
+		"unsub": words(`desuscribir desuscribirme desuscribirse desuscribanme desuscribame desuscribeme desuscribete desuscribo desuscripcion desinscribir
+			desinscribirme desinscribanme desapuntarme desafiliarme`),
+		"give": words("dar darme darnos darse denme deme den de dame da doy di dense den dese darnos"),
+		"det": words(`el la los las lo un una unos unas de del al da este esta estos estas ese esa esos esas su sus tu tus tipo tanto tanta tantos tantas ningun
+			ninguna ninguno cualquier mas todo toda todos todas tal con en por via otro otra otros otras aquel ni`),
+		"this": words("esto eso nada cosas cosa esos estos"),
+		"msg": words(`mensaje mensajes mensage mensages msj msjs mje mjes msg msgs sms whatsapp wasap wasaps whatsapps wsp wpp promocion promociones promo promos
+			promocionales oferta ofertas publicidad publicidades propaganda propagandas anuncio anuncios spam marketing novedades informacion info
+			informaciones contenido notificaciones notificacion llamadas newsletter boletin boletines cadenas basura porqueria porquerias comunicaciones`),
+		"pure": words("mensaje mensajes msj msjs publicidad propaganda spam anuncios newsletter promociones"),
+		"other": words(`factura facturas boleta boletas cobro cobros cobranza entrega envio envios pedido pedidos pago pagos compra compras codigo codigos
+			recordatorio recordatorios cita citas turno turnos voz audio correo correos email emails mail espera regalos boda invitados estudio`),
+		"list":  words("lista listas grupo grupos difusion canal base mailing contactos aqui ahi aca esto eso newsletter boletin boletines"),
+		"mine":  words("mi mis este ese"),
+		"self":  words("numero numeros contacto telefono tel celular cel nombre datos whatsapp wasap"),
+		"old":   words("viejo vieja antiguo antigua anterior"),
+		"code":  words("codigo codigos token tokens"),
+		"peace": words("paz tranquilo tranquila tranquilos"),
+	},
+	rules: []rule{
+		{name: "no_more_codes", notAfter: "why",
+			heads: []string{"<not> <want>? <more>? <receive> <more>?", "<not> <me>? <sendimp> <more>"}, tails: []string{"<det>* <code>"}},
+		{name: "no_more_codes", notAfter: "not", heads: []string{"<cease> de <me>? <send>/recibir <det>* <code>"}},
+		{name: "no_more_messages", notAfter: "why",
+			heads: []string{"<not> me? <want>? <more>? <receive> <more>?", "<not> <want> seguir recibiendo"}, tails: esAbout},
+		{name: "no_more_messages", heads: []string{"<not> <want> <more>? ser contactado/contactada/molestado/molestada", "<not> <want> <more>? saber <more>? nada",
+			"<not> <want> <more>? estar/seguir/formar/participar/figurar parte? <det>* <list> -<other>"}},
+		{name: "no_more_messages", heads: []string{"<not> <want> <more> <det>* <msg> -<other>", "<not> <want> <det>* <pure> -<other>", "basta/no/harto/harta/cansado/cansada de recibir? <det>* <msg>",
+			"no mas <det>* <msg> -<other>", "<not> <want> <more> nada"}},
+		{name: "no_more_at_all", whole: true, heads: []string{"^ yo? no quiero/queremos mas ."}},
+		{name: "stop_sending", notAfter: "not",
+			heads: []string{"<cease> de <me>? <send>", "<cease> de recibir"}, tails: esAbout},
+		{name: "stop_sending", notAfter: "not", heads: []string{"<cease> de <me>? <bother>", "<cease> con <det>* <msg>/esto/eso -<other>",
+			"<cease> <det>* <pure> .", "^ pueden/puede/podrian/quisiera* parar/salir !", "^ paren !", "^ parenle/parale !"}},
+		{name: "stop_sending", heads: []string{"no paran/dejan/para/deja/cansan de <me>? <send>/<bother>"}},
+		{name: "still_sending", heads: []string{"siguen/sigue/continuan/continua/insisten/insiste en? <me>? <send>/<bother>", "sigo/seguimos recibiendo"}, tails: []string{".", "<det>* <msg> -<other>", "<det>* <this>"}},
+		{name: "too_many", heads: []string{"demasiados/demasiadas/tantos/tantas/tanta/mucha <det>* <pure>", "muchos mensajes !"}},
+		{name: "do_not_send", notAfter: "why", heads: []string{"<not> <want>? que? <me>? <sendimp> <more>"}, tails: esAbout},
+		{name: "do_not_send", notAfter: "why", heads: []string{"<not> <want>? que? <me>? <sendimp>"}, tails: []string{"<det>* <msg> -<other>", "<more>? nada"}},
+		{name: "do_not_send", notAfter: "why", heads: []string{"<not> <want>? que? <me>? <call> <more>", "<not> me contacte/contacten/contactes/busquen/escriba/escriban/escribas .",
+			"<not> <want>? que? <me>? <annoy>", "<not> esten/estes/este/sigan/siga <bother>", "<not> <want> que <me> sigan/siga <send>/<bother>"}},
+		{name: "unsubscribe", notAfter: "not", heads: []string{"<unsub>", "me? <give> de baja", "^ <want>/pido/solicito <det>* mi? baja", "<cancel> <det>* mi? suscripcion/subscripcion"},
+			tails: []string{".", "<det>* <list> -<other>", "<det>* <msg> -<other>", "<det>* <mine>? <self> -<old>"}},
+		{name: "unsubscribe", notAfter: "not", heads: []string{"<cancel> <det>* <pure> -<other>", "<cancel> <det>* envio/envios <det>* <msg> -<other>", "^ baja inmediata/definitiva"}},
+		{name: "remove_me", notAfter: "not", heads: []string{"<removeme>", "me pueden/podrian/puede/puedes? <remove>"}, tails: []string{".", "<det>* <list> -<other>"}},
+		{name: "remove_me", notAfter: "not", heads: []string{"<remove> <det>* <mine> <self> -<old>", "eliminado/borrado/retirado/removido <mine> <self>",
+			"ser eliminado/eliminada/borrado/borrada/removido/retirado/quitado <det>* <list>", "eliminacion/exclusion/baja <det>* <mine> <self>"}},
+		{name: "leave_list", notAfter: "not", heads: []string{"<leave> <det>* <list> -<other>"}},
+		{name: "how_to_leave", notAfter: "not", heads: []string{"como/donde .. <quit>"}, tails: []string{".", "<det>* esto/eso .", "<det>* <pure> -<other>"}},
+		{name: "leave_me_alone", notAfter: "not", heads: []string{"me? dejame/dejenme/dejeme/dejen/deja/dejarme en <peace>", "dejenme/dejame tranquilo/tranquila", "^ basta !",
+			"basta de molestar", "^ suficiente !", "^ alto !"}},
+		{name: "will_block", notAfter: "not", heads: []string{"los/lo/te/las/la/les? voy/vamos a bloquear/bloquearlos/bloquearte/denunciar/denunciarlos/reportar/reportarlos"},
+			tails: []string{".", "<det>* numero/contacto", "como spam", "por spam"}},
+		{name: "will_block", heads: []string{"los/te/lo bloqueo/denuncio/reporto"}},
+		{name: "spam", heads: []string{"esto/eso/es/puro/mucho spam !"}},
+		{name: "wrong_person", heads: []string{"^ es? <det>* numero/persona equivocado/equivocada !", "equivocaron/equivoco/equivocado/equivocados de numero/persona",
+			"este/ese numero no es/pertenece"}},
+		{name: "never_asked", heads: []string{"<not> yo? les? autorice/autorizo/consenti/autorizamos"},
+			tails: []string{".", "<det>* <this>", "<det>* <msg> -<other>", "<det>* envio/uso/contacto", "a? nadie/que", "recibir"}},
+		{name: "never_asked", heads: []string{"<not> me suscribi/registre/inscribi/apunte",
+			"<not> les? di/he permiso/autorizacion/consentimiento/dado", "<not> les? pedi/solicite/acepte que? recibir/<det>? <pure>"}},
+		{name: "revoke_consent", notAfter: "not", heads: []string{"revoco/revocar/retiro/retirar <det>* mi? autorizacion/consentimiento"}},
+	},
+}

@@ -10,6 +10,7 @@ import (
 
 	"janela/internal/access"
 	"janela/internal/store"
+	"janela/internal/whatsapp"
 )
 
 // KeyLine is what is known of an API key. The key itself is kept nowhere.
@@ -83,6 +84,9 @@ func (s *Server) addKey(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &in); err != nil {
 		return err
 	}
+	if err := knownCountries(in.Countries); err != nil {
+		return err
+	}
 	var out KeyReply
 	err := s.cfg.DB.Write(r.Context(), func(tx *store.Tx) error {
 		expires, err := s.until(in.Expires, tx.Now())
@@ -102,6 +106,17 @@ func (s *Server) addKey(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	return writeJSON(w, out)
+}
+
+// knownCountries refuses codes that no number would ever have: UK is written GB.
+func knownCountries(codes []string) error {
+	for _, c := range codes {
+		var bad *whatsapp.PhoneError
+		if _, err := whatsapp.ParsePhone("1", c); errors.As(err, &bad) && bad.Kind == whatsapp.PhoneNoRegion {
+			return invalid("no country has the code %q", c).hint("write ISO 3166-1 codes: BR, US, GB")
+		}
+	}
+	return nil
 }
 
 var spanForm = regexp.MustCompile(`^([0-9]{1,5})d$`)

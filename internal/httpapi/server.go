@@ -96,6 +96,8 @@ func (s *Server) operations() map[string]operation {
 		"GET /v1/keys":                    s.keys,
 		"POST /v1/keys":                   s.addKey,
 		"POST /v1/keys/{id}/revoke":       s.revokeKey,
+		"POST /v1/otp/unlock":             s.unlock,
+		"POST /v1/otp/keys/rotate":        s.rotateKey,
 		"GET /v1/status":                  s.status,
 		"GET /v1/audit":                   s.audit,
 	}

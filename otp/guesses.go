@@ -5,14 +5,14 @@ import (
 )
 
 // guesses is what a phone's guesses have come to.
-type guesses struct{ failures, lockedAt int64 }
+type guesses struct{ failures, lockedAt, verifiedAt int64 }
 
-func (g *guesses) Fields() []any { return []any{&g.failures, &g.lockedAt} }
+func (g *guesses) Fields() []any { return []any{&g.failures, &g.lockedAt, &g.verifiedAt} }
 
 var (
 	sqlFailures    = store.SQL(`SELECT at FROM code_failures WHERE phone_key = ?1 AND at > ?2 AND trusted = ?3 ORDER BY at DESC LIMIT ?4`)
 	sqlPutFailure  = store.SQL(`INSERT INTO code_failures (phone_key, trusted, at) VALUES (?1, ?2, ?3)`)
-	sqlGuesses     = store.SQL(`SELECT failures, locked_at FROM code_phones WHERE phone_key = ?1`)
+	sqlGuesses     = store.SQL(`SELECT failures, locked_at, verified_at FROM code_phones WHERE phone_key = ?1`)
 	sqlOneMoreFail = store.SQL(`INSERT INTO code_phones (phone_key, failures, changed_at) VALUES (?1, 1, ?2)
 		ON CONFLICT (phone_key) DO UPDATE SET failures = code_phones.failures + 1, changed_at = excluded.changed_at`)
 	sqlLock  = store.SQL(`UPDATE code_phones SET locked_at = ?2 WHERE phone_key = ?1 AND locked_at = 0`)
@@ -40,7 +40,7 @@ func (o *OTP) mayGuess(tx *store.Tx, phoneKey, ipKey string, trusted bool, l Lim
 			return err
 		}
 	}
-	r, err := guessable(tx, phoneKey, trusted, &l)
+	r, _, err := guessable(tx, phoneKey, trusted, &l)
 	if err != nil || r.until == 0 {
 		return err
 	}
@@ -48,28 +48,26 @@ func (o *OTP) mayGuess(tx *store.Tx, phoneKey, ipKey string, trusted bool, l Lim
 }
 
 // guessable says whether a code for the phone could be typed: it is not locked,
-// and has wrong guesses left in every 24 h. A refusal of until 0 is none.
-func guessable(q store.Querier, phoneKey string, trusted bool, l *Limits) (refusal, error) {
-	if !trusted {
-		g, _, err := store.Get[guesses](q, sqlGuesses, phoneKey)
-		if err != nil {
-			return refusal{}, err
-		}
-		if g.lockedAt > 0 {
-			return refusal{ruleLock, never}, nil
-		}
-	}
+// and has wrong guesses left in every 24 h. A refusal of until 0 is none. proven
+// says that the phone has verified a code before.
+func guessable(q store.Querier, phoneKey string, trusted bool, l *Limits) (no refusal, proven bool, err error) {
+	g, _, err := store.Get[guesses](q, sqlGuesses, phoneKey)
+	proven = g.verifiedAt > 0
 	switch {
+	case err != nil:
+		return refusal{}, false, err
+	case g.lockedAt > 0 && !trusted:
+		return refusal{ruleLock, never}, proven, nil
 	case l.Failures < 0:
-		return refusal{}, nil
+		return refusal{}, proven, nil
 	case l.Failures == 0:
-		return refusal{ruleFailures, never}, nil
+		return refusal{ruleFailures, never}, proven, nil
 	}
 	at, err := store.All[store.Col[int64]](q, sqlFailures, phoneKey, store.Millis(q.Now())-day.Milliseconds(), trusted, l.Failures)
 	if err != nil || len(at) < l.Failures {
-		return refusal{}, err
+		return refusal{}, proven, err
 	}
-	return refusal{ruleFailures, at[len(at)-1].V + day.Milliseconds()}, nil
+	return refusal{ruleFailures, at[len(at)-1].V + day.Milliseconds()}, proven, nil
 }
 
 // guessedWrong counts a wrong guess. Those of a trusted device lock nothing; the

@@ -64,12 +64,31 @@ var (
 		WHERE phone_key = ?1 AND at > ?2 AND trusted = ?3 AND counted = 1 ORDER BY at DESC LIMIT ?4`)
 	sqlSourceSends = store.SQL(`SELECT at, verified_at, again, phone_key, country FROM code_sends
 		WHERE ip_key = ?1 AND ip_key <> '' AND at > ?2 AND counted = 1 AND again = 0 ORDER BY at DESC LIMIT ?3`)
-	sqlTallies = store.SQL(`SELECT scope, SUM(CASE WHEN bucket >= ?4 THEN sent ELSE 0 END), SUM(CASE WHEN bucket >= ?4 THEN verified ELSE 0 END),
-			SUM(sent), SUM(verified)
-		FROM code_counts WHERE scope IN (?1, ?2, ?3) AND bucket >= ?5 GROUP BY scope`)
-	sqlCounts   = store.SQL(`SELECT scope, bucket, sent, verified FROM code_counts WHERE scope IN (?1, ?2, ?3) AND bucket >= ?4`)
-	sqlBest     = store.SQL(`SELECT most_verified FROM code_baselines WHERE country = ?1`)
-	sqlRates    = store.SQL(`SELECT key, tat FROM code_rates WHERE key IN (?1, ?2)`)
+	// The day is made of ten minutes at both its ends (from ?5 to before ?6, and
+	// since ?7) and of whole hours between; the last hour, since ?8, is at the end.
+	// What was verified on the country's best day comes along. IN with a list, and
+	// GROUP BY, would each make a temporary table: three times the cost.
+	sqlTallies = store.SQL(`SELECT 'all', 0, 0, COALESCE(SUM(sent), 0), COALESCE(SUM(verified), 0)
+			FROM code_counts WHERE scope = ?1 AND bucket >= ?5 AND bucket < ?6
+		UNION ALL SELECT 'all', 0, 0, COALESCE(SUM(sent), 0), COALESCE(SUM(verified), 0)
+			FROM code_counts WHERE scope = ?2 AND bucket >= ?6 AND bucket < ?7
+		UNION ALL SELECT 'all', 0, 0, COALESCE(SUM(sent), 0), COALESCE(SUM(verified), 0)
+			FROM code_counts WHERE scope = ?1 AND bucket >= ?7
+		UNION ALL SELECT 'country', 0, 0, COALESCE(SUM(sent), 0), COALESCE(SUM(verified), 0)
+			FROM code_counts WHERE scope = ?3 AND bucket >= ?5 AND bucket < ?6
+		UNION ALL SELECT 'country', 0, 0, COALESCE(SUM(sent), 0), COALESCE(SUM(verified), 0)
+			FROM code_counts WHERE scope = ?4 AND bucket >= ?6 AND bucket < ?7
+		UNION ALL SELECT 'country', COALESCE(SUM(CASE WHEN bucket >= ?8 THEN sent ELSE 0 END), 0), COALESCE(SUM(CASE WHEN bucket >= ?8 THEN verified ELSE 0 END), 0),
+				COALESCE(SUM(sent), 0), COALESCE(SUM(verified), 0)
+			FROM code_counts WHERE scope = ?3 AND bucket >= ?7
+		UNION ALL SELECT 'range', COALESCE(SUM(CASE WHEN bucket >= ?8 THEN sent ELSE 0 END), 0), COALESCE(SUM(CASE WHEN bucket >= ?8 THEN verified ELSE 0 END), 0),
+				COALESCE(SUM(sent), 0), COALESCE(SUM(verified), 0)
+			FROM code_ranges WHERE prefix_key = ?9 AND bucket >= ?5
+		UNION ALL SELECT 'best', 0, 0, 0, most_verified FROM code_baselines WHERE country = ?10`)
+	sqlCounts = store.SQL(`SELECT 'all', bucket, sent, verified FROM code_counts WHERE scope = ?1 AND bucket >= ?4
+		UNION ALL SELECT 'country', bucket, sent, verified FROM code_counts WHERE scope = ?2 AND bucket >= ?4
+		UNION ALL SELECT 'range', bucket, sent, verified FROM code_ranges WHERE prefix_key = ?3 AND bucket >= ?4`)
+	sqlRates    = store.SQL(`SELECT key, tat FROM code_rates WHERE key = ?1 UNION ALL SELECT key, tat FROM code_rates WHERE key = ?2`)
 	sqlTakeRate = store.SQL(`INSERT INTO code_rates (key, tat) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET tat = excluded.tat`)
 )
 
@@ -110,30 +129,16 @@ func (o *OTP) facts(q store.Querier, a sendAsk) (*facts, error) {
 	if f.ofPhone, err = phoneSends(q, a); err != nil {
 		return nil, err
 	}
-	if f.locked, err = guessable(q, a.phoneKey, a.trusted, &a.limits); err != nil {
+	if f.locked, f.proven, err = guessable(q, a.phoneKey, a.trusted, &a.limits); err != nil {
 		return nil, err
 	}
+	f.proven = f.proven || a.trusted
 	if f.source {
 		if f.ofSource, err = store.All[sentCode](q, sqlSourceSends, a.ipKey, now-day.Milliseconds(), mostRows); err != nil {
 			return nil, err
 		}
 	}
-	prefix, country := "prefix:"+a.prefixKey, "country:"+a.country
-	err = store.Each(q, sqlTallies, func(s *scoped) error {
-		switch s.scope {
-		case prefix:
-			f.prefix = s.tally
-		case country:
-			f.to = s.tally
-		default:
-			f.all = s.tally
-		}
-		return nil
-	}, prefix, country, scopeAll, bucketOf(now-time.Hour.Milliseconds()), bucketOf(now-day.Milliseconds()))
-	if err != nil {
-		return nil, err
-	}
-	if f.best, _, err = store.Value[int64](q, sqlBest, a.country); err != nil {
+	if err := o.tallies(q, a, f); err != nil {
 		return nil, err
 	}
 	return f, store.Each(q, sqlRates, func(r *rate) error {
@@ -146,6 +151,26 @@ func (o *OTP) facts(q store.Querier, a sendAsk) (*facts, error) {
 	}, "client:"+a.client, scopeService)
 }
 
+// tallies reads what number range, country and service sent.
+func (o *OTP) tallies(q store.Querier, a sendAsk, f *facts) error {
+	now, country := store.Millis(q.Now()), "country:"+a.country
+	dayAgo, hourAgo := bucketOf(now-day.Milliseconds()), bucketOf(now-time.Hour.Milliseconds())
+	wholeFrom, wholeTo := hourBucket(dayAgo+bucketsOfHour-1), hourBucket(hourAgo)
+	return store.Each(q, sqlTallies, func(s *scoped) error {
+		switch s.scope {
+		case "all":
+			f.all.add(s.tally)
+		case "country":
+			f.to.add(s.tally)
+		case "range":
+			f.prefix = s.tally
+		default:
+			f.best = s.VerifiedDay
+		}
+		return nil
+	}, scopeAll, "hour:"+scopeAll, country, "hour:"+country, dayAgo, wholeFrom, wholeTo, hourAgo, a.prefixKey, a.country)
+}
+
 func phoneSends(q store.Querier, a sendAsk) ([]sentCode, error) {
 	return store.All[sentCode](q, sqlPhoneSends, a.phoneKey, store.Millis(q.Now())-week.Milliseconds(), a.trusted, mostRows)
 }
@@ -154,9 +179,9 @@ func phoneSends(q store.Querier, a sendAsk) ([]sentCode, error) {
 // the wait is longer than that.
 func (o *OTP) refuse(q store.Querier, a sendAsk, f *facts) error {
 	var (
-		now, prefix, country = store.Millis(q.Now()), "prefix:" + a.prefixKey, "country:" + a.country
-		counts               map[string][]count
-		failed               error
+		now    = store.Millis(q.Now())
+		counts map[string][]count
+		failed error
 	)
 	until, rule := f.wait(now, func(at int64) {
 		if bucketOf(at) == bucketOf(now) {
@@ -167,9 +192,9 @@ func (o *OTP) refuse(q store.Querier, a sendAsk, f *facts) error {
 			failed = store.Each(q, sqlCounts, func(c *scopedCount) error {
 				counts[c.scope] = append(counts[c.scope], c.count)
 				return nil
-			}, prefix, country, scopeAll, bucketOf(now-day.Milliseconds()))
+			}, scopeAll, "country:"+a.country, a.prefixKey, bucketOf(now-day.Milliseconds()))
 		}
-		f.prefix, f.to, f.all = sum(counts[prefix], at), sum(counts[country], at), sum(counts[scopeAll], at)
+		f.prefix, f.to, f.all = sum(counts["range"], at), sum(counts["country"], at), sum(counts["all"], at)
 	})
 	if failed != nil {
 		return failed
@@ -201,7 +226,7 @@ func (o *OTP) nextSend(q store.Querier, a sendAsk) (time.Time, error) {
 	}
 	l := a.limits
 	f := &facts{limits: Limits{Cooldown: l.Cooldown, Phone10m: l.Phone10m, PhoneHour: l.PhoneHour, PhoneDay: l.PhoneDay, Unverified: l.Unverified,
-		ClientPerSecond: -1, PrefixUnverified: -1, CountryDay: -1, CountryHour: -1, PerSecond: -1}, max: 1, ofPhone: sent}
+		ClientPerSecond: -1, PerSecond: -1}, max: 1, proven: true, ofPhone: sent}
 	until, _ := f.wait(store.Millis(q.Now()), func(int64) {})
 	if until == never {
 		return time.Time{}, nil

@@ -17,10 +17,10 @@ const (
 	never      = math.MaxInt64   // as a time: no waiting helps
 )
 
-// Shares of what was verified that may stay unverified beside it. A country's
-// is 1: codes to it stop when more than half are never used. Of honest people
-// about three in ten never use a code, so 0.3 would stop them (they leave 0.43
-// unverified sends per verified one).
+// Shares of what was verified that may stay unused beside it. Honest people leave
+// three codes in ten unused, and an hour or a range can be worse by chance; so
+// codes to a country stop when more than half are never used. With 0.3, a shop
+// with a thousand logins a day would be stopped every day (simulate_test.go).
 const (
 	prefixShare  = 0.3
 	countryShare = 1.0
@@ -61,6 +61,13 @@ type sentCode struct {
 // minutes, so up to ten minutes more.
 type tally struct{ SentHour, VerifiedHour, SentDay, VerifiedDay int64 }
 
+func (t *tally) add(u tally) {
+	t.SentHour += u.SentHour
+	t.VerifiedHour += u.VerifiedHour
+	t.SentDay += u.SentDay
+	t.VerifiedDay += u.VerifiedDay
+}
+
 func (t tally) unusedHour() int64 { return t.SentHour - t.VerifiedHour }
 func (t tally) unusedDay() int64  { return t.SentDay - t.VerifiedDay }
 
@@ -72,6 +79,7 @@ type facts struct {
 	country         string     // where that is
 	ofPhone         []sentCode // in the last week, of the same bucket (trusted or not)
 	locked          refusal    // nobody may type its codes
+	proven          bool       // it has verified a code before, or the device is known
 	source          bool       // the request has a client address
 	ofSource        []sentCode // in the last 24 h, without repeats
 	prefix, to, all tally      // of the number range, the country and the service
@@ -86,7 +94,10 @@ type refusal struct {
 	until int64
 }
 
-// refusals returns every rule that forbids a send at this moment (ms).
+// refusals returns every rule that forbids a send at this moment (ms). The
+// budgets of ranges and countries are for numbers of which nobody knows that a
+// person has them: else some dozen codes that nobody uses would lock every
+// customer of a country out.
 func (f *facts) refusals(now int64) []refusal {
 	var out []refusal
 	add := func(rule string, until int64) {
@@ -108,11 +119,13 @@ func (f *facts) refusals(now int64) []refusal {
 	}
 	_, until := gcra(f.client, now, l.ClientPerSecond, float64(l.ClientBurst))
 	add(ruleClient, until)
-	add(rulePrefix, budget(f.prefix.unusedHour(), l.PrefixUnverified, prefixShare*float64(f.prefix.VerifiedDay), now))
-	// The first days have no best one yet; today stands in for it.
-	best := float64(max(f.best, f.to.VerifiedDay))
-	add(ruleCountryDay, budget(f.to.unusedDay(), l.CountryDay, countryShare*best, now))
-	add(ruleCountryHour, budget(f.to.unusedHour(), l.CountryHour, countryShare*max(best/6, float64(f.to.VerifiedHour)), now))
+	if !f.proven {
+		add(rulePrefix, budget(f.prefix.unusedHour(), l.PrefixUnverified, prefixShare*float64(f.prefix.VerifiedDay), now))
+		// The first days have no best one yet; today stands in for it.
+		best := float64(max(f.best, f.to.VerifiedDay))
+		add(ruleCountryDay, budget(f.to.unusedDay(), l.CountryDay, countryShare*best, now))
+		add(ruleCountryHour, budget(f.to.unusedHour(), l.CountryHour, countryShare*max(best/6, float64(f.to.VerifiedHour)), now))
+	}
 	add(ruleCap, budget(f.all.SentDay, max(f.max, 0), 0, now)) // -1 is no way out of the cap
 	_, until = gcra(f.service, now, l.PerSecond, max(1, l.PerSecond))
 	add(ruleService, until)
@@ -291,8 +304,13 @@ func budget(used int64, n int, share float64, now int64) int64 {
 	}
 }
 
+const bucketsOfHour = int64(time.Hour / tenMinutes)
+
 // bucketOf is the time (ms) in ten minutes.
 func bucketOf(at int64) int64 { return at / tenMinutes.Milliseconds() }
+
+// hourBucket is the bucket in which the hour of a bucket begins.
+func hourBucket(bucket int64) int64 { return bucket - bucket%bucketsOfHour }
 
 // count is one row of code_counts, of a scope that is known.
 type count struct{ Bucket, Sent, Verified int64 }

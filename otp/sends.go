@@ -17,20 +17,24 @@ func (c *counted) Fields() []any {
 var (
 	sqlPutSend = store.SQL(`INSERT INTO code_sends (message_id, challenge_id, gen, phone_key, trusted, ip_key, prefix_key, country, at, again)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)`)
-	sqlCountSend = store.SQL(`INSERT INTO code_counts (scope, bucket, sent) VALUES (?1, ?4, 1), (?2, ?4, 1), (?3, ?4, 1)
-		ON CONFLICT (scope, bucket) DO UPDATE SET sent = code_counts.sent + 1`)
+	sqlCount = store.SQL(`INSERT INTO code_counts (scope, bucket, sent, verified)
+			VALUES (?1, ?5, ?7, ?8), (?2, ?5, ?7, ?8), (?3, ?6, ?7, ?8), (?4, ?6, ?7, ?8)
+		ON CONFLICT (scope, bucket) DO UPDATE SET sent = code_counts.sent + excluded.sent, verified = code_counts.verified + excluded.verified`)
+	sqlCountRange = store.SQL(`INSERT INTO code_ranges (prefix_key, bucket, sent, verified) VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT (prefix_key, bucket) DO UPDATE SET sent = code_ranges.sent + excluded.sent, verified = code_ranges.verified + excluded.verified`)
 	sqlCountedSend = store.SQL(`SELECT message_id, at, verified_at, prefix_key, country FROM code_sends WHERE message_id = ?1 AND counted = 1`)
 	sqlUncount     = store.SQL(`UPDATE code_sends SET counted = 0 WHERE message_id = ?1 AND counted = 1`)
 	sqlUnverified  = store.SQL(`SELECT message_id, at, verified_at, prefix_key, country FROM code_sends
 		WHERE challenge_id = ?1 AND counted = 1 AND verified_at = 0`)
 	sqlVerifySend = store.SQL(`UPDATE code_sends SET verified_at = ?2 WHERE message_id = ?1 AND verified_at = 0`)
-	sqlCountMore  = store.SQL(`UPDATE code_counts SET sent = sent + ?5, verified = verified + ?6 WHERE bucket = ?4 AND scope IN (?1, ?2, ?3)`)
 
 	sqlSweepSends = store.SQL(`DELETE FROM code_sends WHERE message_id IN (SELECT message_id FROM code_sends WHERE at < ?1 ORDER BY at LIMIT ?2)`)
 	sqlSweepFails = store.SQL(`DELETE FROM code_failures WHERE id IN (SELECT id FROM code_failures WHERE at < ?1 ORDER BY at LIMIT ?2)`)
 	sqlSweepRates = store.SQL(`DELETE FROM code_rates WHERE key IN (SELECT key FROM code_rates WHERE tat < ?1 ORDER BY tat LIMIT ?2)`)
 	sqlSweepCount = store.SQL(`DELETE FROM code_counts WHERE (scope, bucket) IN
 		(SELECT scope, bucket FROM code_counts WHERE bucket < ?1 ORDER BY bucket LIMIT ?2)`)
+	sqlSweepRange = store.SQL(`DELETE FROM code_ranges WHERE (prefix_key, bucket) IN
+		(SELECT prefix_key, bucket FROM code_ranges WHERE bucket < ?1 ORDER BY bucket LIMIT ?2)`)
 )
 
 // recordSend counts a message that was enqueued.
@@ -42,8 +46,7 @@ func (o *OTP) recordSend(tx *store.Tx, a sendAsk, s sendRow) error {
 	if _, err := tx.Exec(sqlPutSend, s.message, s.challenge, s.gen, a.phoneKey, a.trusted, ipKey, a.prefixKey, a.country, now, s.again); err != nil {
 		return err
 	}
-	_, err := tx.Exec(sqlCountSend, "prefix:"+a.prefixKey, "country:"+a.country, scopeAll, bucketOf(now))
-	return err
+	return countMore(tx, a.prefixKey, a.country, now, 1, 0)
 }
 
 // refund takes a message out of every count, because Meta surely did not take
@@ -61,7 +64,7 @@ func (o *OTP) refund(tx *store.Tx, message int64) error {
 	if s.verifiedAt > 0 {
 		verified = -1
 	}
-	return s.count(tx, -1, verified)
+	return countMore(tx, s.prefixKey, s.country, s.at, -1, verified)
 }
 
 // markVerified says of every message of a challenge that its code was used.
@@ -74,16 +77,21 @@ func (o *OTP) markVerified(tx *store.Tx, challenge string) error {
 		if err := tx.One(sqlVerifySend, s.message, store.Millis(tx.Now())); err != nil {
 			return err
 		}
-		if err := s.count(tx, 0, 1); err != nil {
+		if err := countMore(tx, s.prefixKey, s.country, s.at, 0, 1); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// count changes the counts of the ten minutes of the send.
-func (c *counted) count(tx *store.Tx, sent, verified int) error {
-	_, err := tx.Exec(sqlCountMore, "prefix:"+c.prefixKey, "country:"+c.country, scopeAll, bucketOf(c.at), sent, verified)
+// countMore changes the counts of the time (ms) of a send.
+func countMore(tx *store.Tx, prefixKey, country string, at int64, sent, verified int) error {
+	bucket, country := bucketOf(at), "country:"+country
+	_, err := tx.Exec(sqlCount, scopeAll, country, "hour:"+scopeAll, "hour:"+country, bucket, hourBucket(bucket), sent, verified)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(sqlCountRange, prefixKey, bucket, sent, verified)
 	return err
 }
 
@@ -99,6 +107,7 @@ func (o *OTP) sweepLimits(tx *store.Tx, limit int) (removed int, err error) {
 		{sqlSweepFails, now - day.Milliseconds()},
 		{sqlSweepRates, now * 1000},
 		{sqlSweepCount, bucketOf(now - 15*day.Milliseconds())},
+		{sqlSweepRange, bucketOf(now - 2*day.Milliseconds())},
 	} {
 		n, err := tx.Exec(s.stmt, s.from, limit)
 		if err != nil {

@@ -113,8 +113,9 @@ CREATE INDEX code_sends_at ON code_sends (at);
 
 -- owner: otp
 -- How many codes were sent and verified in each ten minutes, by scope: "all",
--- "country:BR", "prefix:<keyed hash>". bucket is the time in ten minutes;
--- verified counts in the bucket of the send.
+-- "country:BR". bucket is the time in ten minutes; verified counts in the bucket
+-- of the send. "hour:all" and so on hold the same by whole hours, in the bucket
+-- where each begins: a day is summed from few rows.
 CREATE TABLE code_counts (
   scope    TEXT NOT NULL,
   bucket   INTEGER NOT NULL,
@@ -123,6 +124,19 @@ CREATE TABLE code_counts (
   PRIMARY KEY (scope, bucket)
 );
 CREATE INDEX code_counts_bucket ON code_counts (bucket);
+
+-- owner: otp
+-- The same by number range: prefix_key is the keyed hash of a number without its
+-- last four digits. Apart from code_counts, which every send reads a day of and
+-- which is small so.
+CREATE TABLE code_ranges (
+  prefix_key TEXT NOT NULL,
+  bucket     INTEGER NOT NULL,
+  sent       INTEGER NOT NULL DEFAULT 0,
+  verified   INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (prefix_key, bucket)
+);
+CREATE INDEX code_ranges_bucket ON code_ranges (bucket);
 
 -- owner: otp
 -- Rates (GCRA): the theoretical arrival time of a key's next request, in

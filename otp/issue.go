@@ -163,7 +163,8 @@ func verdict(v gate.Verdict, now time.Time) error {
 	}
 }
 
-// makeRoom supersedes the session's own challenge, and counts the others.
+// makeRoom supersedes the session's own challenge, and counts the others: those
+// of known devices apart, so that nobody can fill their places.
 func (o *OTP) makeRoom(tx *store.Tx, c Caller, a *asked) error {
 	rows, err := store.All[challenge](tx, sqlPending, a.ask.phoneKey, a.name)
 	if err != nil {
@@ -178,7 +179,7 @@ func (o *OTP) makeRoom(tx *store.Tx, c Caller, a *asked) error {
 			if err := o.end(tx, ch, Superseded, ""); err != nil {
 				return err
 			}
-		default:
+		case ch.Trusted == a.ask.trusted:
 			live++
 			if next == 0 || ch.ExpiresAt < next {
 				next = ch.ExpiresAt

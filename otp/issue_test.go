@@ -167,10 +167,13 @@ func TestTemplateAndSpelling(t *testing.T) {
 	if w.verify(t, v.ID, w.right(t, v.ID)) != "" {
 		t.Error("not verified")
 	}
-	long, short := whatsapp.Phone(liveLooking(t)), whatsapp.Phone("")
-	short = long[:5] + long[6:]
+	long := whatsapp.Phone(liveLooking(t))
+	short := long[:5] + long[6:]
 	if w.phoneKey(long) != w.phoneKey(short) || w.prefixKey(long) != w.prefixKey(short) || w.exact(long.E164()) == w.exact(short.E164()) {
 		t.Error("the spellings of a number are not one phone, or are one number")
+	}
+	if w.prefixKey("+5511900000001") != w.prefixKey("+5511900009999") || w.prefixKey("+5511900000001") == w.prefixKey("+5511900010001") {
+		t.Error("a range of numbers is not all but their last four digits")
 	}
 }
 
@@ -332,6 +335,16 @@ func TestSessionsStandBesideEachOther(t *testing.T) {
 	w.pass(10 * time.Minute)
 	for i := range 3 { // those that expired do not count, swept or not
 		w.issue(t, session(string(rune('a'+i))))
+	}
+	// Whoever fills a phone's places does not keep its known devices out.
+	if _, err := w.tryIssue(app, asks(session("d"))); said(err) != CodeRateLimited {
+		t.Errorf("a fourth: %v", err)
+	}
+	for i := range 3 {
+		w.issue(t, session(string(rune('e'+i))), func(r *Request) { r.Trusted = true })
+	}
+	if _, err := w.tryIssue(app, asks(session("h"), func(r *Request) { r.Trusted = true })); said(err) != CodeRateLimited {
+		t.Errorf("a fourth known device: %v", err)
 	}
 }
 

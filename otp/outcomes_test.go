@@ -99,6 +99,35 @@ func TestChangesWake(t *testing.T) {
 	heard("expiry")
 }
 
+// What this room does to messages is told to the daemon's follow-up, of which
+// this room is a part.
+func TestOutcomesAreHandedOn(t *testing.T) {
+	w := newWorld(t)
+	told := map[string]int{}
+	w.deps.Outcomes = func(tx *store.Tx, out []outbox.Outcome) error {
+		for _, x := range out {
+			told[string(x.To)+" "+x.Reason]++
+		}
+		return w.Outcomes(tx, out)
+	}
+	v := w.issue(t)
+	first := w.row(t, v.ID).Message
+	w.resend(t, v.ID, Resend{})
+	if _, err := w.cancel(t, v.ID); err != nil {
+		t.Fatal(err)
+	}
+	v = w.issue(t)
+	m := w.claim(t)[0]
+	w.settle(t, m, outbox.Unknown)
+	w.status(t, m, "delivered", 0)
+	if want := map[string]int{"cancelled code_replaced": 1, "cancelled code_over": 1, "cancelled code_arrived": 1}; !cmp.Equal(told, want) {
+		t.Error(cmp.Diff(want, told))
+	}
+	if w.counts(t, first) != 0 {
+		t.Error("a cancelled one still counts")
+	}
+}
+
 // A message that was never answered goes once more with the same code, and not
 // a third time.
 func TestUnknownGoesOnceMore(t *testing.T) {

@@ -74,10 +74,14 @@ func (c Caller) knows(ch *challenge) bool { return ch.Client == c.Client && c.ma
 // now returns the state as it is at an instant: one that has expired does not
 // wait for the sweep.
 func (ch *challenge) now(at time.Time) State {
-	if ch.State == Pending && store.Millis(at) >= ch.ExpiresAt {
+	switch {
+	case ch.State == Pending && store.Millis(at) >= ch.ExpiresAt:
 		return Expired
+	case ch.State == Pending && ch.Attempts >= ch.MaxAttempts: // no verb leaves a row so
+		return Exhausted
+	default:
+		return ch.State
 	}
-	return ch.State
 }
 
 // ended says how a challenge ended: its state, or why it failed.

@@ -217,6 +217,7 @@ var (
 	setSeed    = store.SQL(`UPDATE challenges SET seed = ?2 WHERE id = ?1`)
 	setKID     = store.SQL(`UPDATE challenges SET kid = 'k99' WHERE id = ?1`)
 	setDigits  = store.SQL(`UPDATE challenges SET digits = 3 WHERE id = ?1`)
+	setGuesses = store.SQL(`UPDATE challenges SET attempts = ?2 WHERE id = ?1`)
 	setGen     = store.SQL(`UPDATE challenges SET gen = gen + 1 WHERE id = ?1`)
 	setMessage = store.SQL(`UPDATE challenges SET message_id = ?2 WHERE id = ?1`)
 )
@@ -268,6 +269,9 @@ func TestTamperedRows(t *testing.T) {
 		{"few digits", func(w *world, tx *store.Tx, id string, _ outbox.Message, _ challenge) error {
 			return tx.One(setDigits, id)
 		}, app, Proof{}, "invalid-code-format"},
+		{"all guesses spent", func(w *world, tx *store.Tx, id string, _ outbox.Message, _ challenge) error {
+			return tx.One(setGuesses, id, 5)
+		}, app, Proof{}, "gone/exhausted"},
 		{"a later code", func(w *world, tx *store.Tx, id string, _ outbox.Message, _ challenge) error {
 			return tx.One(setGen, id)
 		}, app, Proof{}, "invalid-code"},
@@ -296,7 +300,7 @@ func TestTamperedRows(t *testing.T) {
 			if err != nil || said(got.Denied) != c.want {
 				t.Errorf("%s, %v; want %s", said(got.Denied), err, c.want)
 			}
-			if strings.HasPrefix(c.want, "gone") {
+			if c.want == "gone/code_unavailable" {
 				if row := w.row(t, v.ID); row.State != Failed || row.Seed != "" || row.Reason != codeUnavailable {
 					t.Errorf("%s %s, seed of %d digits", row.State, row.Reason, len(row.Seed))
 				}
@@ -398,10 +402,8 @@ func (w *world) naive(id, typed string, compared *atomic.Int64) (string, error) 
 	if right {
 		return "", w.Write(ctx, func(tx *store.Tx) error { _, err := tx.Exec(sqlEnd, id, "verified", "", 1); return err })
 	}
-	return "invalid-code", w.Write(ctx, func(tx *store.Tx) error { _, err := tx.Exec(naiveCount, id, attempts+1); return err })
+	return "invalid-code", w.Write(ctx, func(tx *store.Tx) error { _, err := tx.Exec(setGuesses, id, attempts+1); return err })
 }
-
-var naiveCount = store.SQL(`UPDATE challenges SET attempts = ?2 WHERE id = ?1`)
 
 func TestCheckThenActLosesBothRaces(t *testing.T) {
 	w := newWorld(t)
@@ -432,6 +434,60 @@ func TestCheckThenActLosesBothRaces(t *testing.T) {
 		}
 		if most <= 5 {
 			t.Errorf("right %v: the race was never lost; do the racers race at all?", right)
+		}
+	}
+}
+
+// One guess from each of ten thousand addresses: five are looked at.
+func TestGuessesOfACrowd(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Limits = DefaultLimits() })
+	v := w.issue(t)
+	_, code := w.deliver(t)
+	bad, answers := wrongs(code, 10_000), map[string]int{}
+	w.write(t, func(tx *store.Tx) error {
+		for i, typed := range bad {
+			got, err := w.Verify(tx, app, v.ID, Proof{Code: typed, ClientIP: fmt.Sprintf("2001:db8:%x::1", i)})
+			if err != nil {
+				return err
+			}
+			answers[said(got.Denied)]++
+		}
+		return nil
+	})
+	if want := map[string]int{"invalid-code": 5, "gone/exhausted": 9_995}; !cmp.Equal(answers, want) {
+		t.Error(answers)
+	}
+	if got := w.verify(t, v.ID, code); got != "gone/exhausted" {
+		t.Errorf("the right one after them: %s", got)
+	}
+}
+
+// A challenge that has expired, and that nobody has swept yet, stays expired
+// whatever happens to its phone.
+func TestExpiredStaysExpired(t *testing.T) {
+	for name, do := range map[string]func(w *world, old challenge){
+		"another's success": func(w *world, _ challenge) {
+			v := w.issue(t)
+			if got := w.verify(t, v.ID, w.right(t, v.ID)); got != "" {
+				t.Error(got)
+			}
+		},
+		"the session's next": func(w *world, _ challenge) { w.issue(t, func(r *Request) { r.Binding = "a" }) },
+		"a report":           func(w *world, old challenge) { w.report(t, old.Message) },
+		"a changed identity": func(w *world, old challenge) {
+			w.status(t, outbox.Message{ID: old.Message, Attempt: 1}, "failed", 137000)
+		},
+	} {
+		w := newWorld(t)
+		v := w.issue(t, func(r *Request) { r.Binding = "a" })
+		w.deliver(t)
+		w.pass(10 * time.Minute)
+		do(w, w.row(t, v.ID))
+		if err := w.sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if row := w.row(t, v.ID); row.State != Expired || row.Seed != "" {
+			t.Errorf("after %s it is %s", name, row.State)
 		}
 	}
 }

@@ -72,7 +72,7 @@ func (m *metrics) codeOutcomes(tx *store.Tx, out []outbox.Outcome) {
 		return
 	}
 	for _, o := range out {
-		if o.Category != whatsapp.Authentication || o.Campaign != "" || o.From == o.To {
+		if o.Category != whatsapp.Authentication || o.Campaign != "" || o.From == o.To || o.To == outbox.Queued || o.To == outbox.Sending {
 			continue
 		}
 		m.codes.sends.WithLabelValues("whatsapp", string(o.To)).Inc()

@@ -218,6 +218,9 @@ func TestCodesFromEndToEnd(t *testing.T) {
 		c.metrics("janela_otp_live 1", "janela_otp_budget_remaining 999", `janela_otp_requests_total{country="BR",purpose="login",result="accepted"} 1`,
 			`janela_otp_sends_total{channel="whatsapp",outcome="delivered"} 1`, `janela_otp_stage_seconds_count{stage="accepted_delivered"} 1`,
 			`janela_otp_stage_seconds_count{stage="queued_accepted"} 1`)
+		if strings.Contains(get(c.d.public(), "GET", "/metrics").Body.String(), `outcome="sending"`) {
+			t.Error("a message on its way has an outcome")
+		}
 		if status, got := c.verify(id, wrong(code)); status != http.StatusUnprocessableEntity || got.Code != "invalid-code" {
 			t.Errorf("a wrong code: %d %+v", status, got)
 		}
@@ -470,5 +473,28 @@ func TestBadKeyFile(t *testing.T) {
 	if d, err := New(t.Context(), Options{Config: cfg}); err == nil || !strings.Contains(err.Error(), "otp.key") {
 		t.Errorf("it started: %v", err)
 		_ = d.Close()
+	}
+}
+
+// The shipped configuration finds all its templates at the sandbox.
+func TestShippedCodesHaveTheirTemplates(t *testing.T) {
+	cfg, err := Load(shipped, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]bool{}
+	for _, one := range sandbox.DefaultTemplates(waba) {
+		if one.Status == "APPROVED" && one.Category == "AUTHENTICATION" {
+			have[one.Name+"/"+one.Language] = true
+		}
+	}
+	for name, p := range cfg.OTP.Purposes {
+		for _, language := range p.Languages {
+			for _, template := range []string{p.Template, p.AndroidTemplate} {
+				if template != "" && !have[template+"/"+language] {
+					t.Errorf("%s: there is no %s in %s", name, template, language)
+				}
+			}
+		}
 	}
 }

@@ -83,6 +83,8 @@ func DefaultTemplates(waba string) []Template {
 		codeTemplate("codigo_acesso", "es", 300, 5, ""),
 		codeTemplate("codigo_seguro", "pt_BR", 300, 5, ""),
 		codeTemplate("codigo_app", "pt_BR", 300, 5, "example.loja.app"),
+		codeTemplate("codigo_app", "en_US", 300, 5, "example.loja.app"),
+		codeTemplate("codigo_app", "es", 300, 5, "example.loja.app"),
 		codeTemplate("codigo_antigo", "pt_BR", 0, 0, ""), // as of before October 2024: it is tried for 30 days
 		plainMarketing("novidades_loja", "PENDING", "Oi, {{1}}! As novidades da semana já estão na loja. Venha ver."),
 		plainMarketing("promo_pausada", "PAUSED", "Oi, {{1}}! Só hoje, frete grátis na loja toda."),

@@ -19,8 +19,10 @@ import (
 	"time"
 
 	"janela/internal/access"
+	"janela/internal/outbox"
 	"janela/internal/sandbox"
 	"janela/internal/store"
+	"janela/internal/whatsapp"
 )
 
 const codePurposes = `
@@ -497,4 +499,24 @@ func TestShippedCodesHaveTheirTemplates(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What is no code's is not counted as one.
+func TestOtherMessagesAreNoCodes(t *testing.T) {
+	withCodes(t, codePurposes, func(c *counter) {
+		err := c.d.DB().Write(context.Background(), func(tx *store.Tx) error {
+			c.d.metrics.codeOutcomes(tx, []outbox.Outcome{
+				{Category: whatsapp.Authentication, Campaign: "natal", From: outbox.Sent, To: outbox.Delivered},
+				{Category: whatsapp.Utility, From: outbox.Sent, To: outbox.Delivered},
+				{Category: whatsapp.Authentication, From: outbox.Sent, To: outbox.Sent},
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := get(c.d.public(), "GET", "/metrics").Body.String(); strings.Contains(text, "janela_otp_sends_total{") {
+			t.Error("something was counted")
+		}
+	})
 }

@@ -24,6 +24,7 @@ var clocks = map[string]string{
 	"dispatch.lane.send":              "how long Meta took",
 	"dispatch.lane.turn":              "how long a claim may be sent: a span of the transaction's Now, counted by a clock that is never set",
 	"dispatch.lane.count":             "pacing",
+	"dispatch.Dispatcher.lookAtReach": "how often the limit is looked at",
 	"account.Syncer.Run":              "how often the same failure is logged",
 	"httpapi.Server.draftOf":          "the date that a draft proposes",
 	"daemon.Daemon.Run":               "warns of a Graph version that ends",

@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"janela/internal/account"
-	"janela/internal/conversations"
 	"janela/internal/intake"
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -76,17 +75,7 @@ func newWorks(b *testing.B) *works {
 		return cloudapi.New(cloudapi.Config{BaseURL: meta.URL, Token: func() (string, error) { return "t", nil }, SendTimeout: timeout, MaxIdlePerHost: 64})
 	}
 	codes, others := client(codeTime), client(30*time.Second)
-	outcomes := func(tx *store.Tx, out []outbox.Outcome) error {
-		var touches []conversations.Touch
-		for _, o := range out {
-			if !o.Since.IsZero() {
-				touches = append(touches, conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since})
-			}
-		}
-		_, err := conversations.Recompute(tx, touches...)
-		return err
-	}
-	d := New(Config{DB: w.db, Log: log, Outcomes: outcomes, PerSecond: func(string) float64 { return 1250 },
+	d := New(Config{DB: w.db, Log: log, Outcomes: recompute, PerSecond: func(string) float64 { return 1250 },
 		Sender: func(_ string, l whatsapp.Lane) (cloudapi.Sender, bool) {
 			if l == whatsapp.LaneAuthentication {
 				return codes, true
@@ -101,7 +90,7 @@ func newWorks(b *testing.B) *works {
 			b, _ := json.Marshal(whatsapp.AuthCode("123456"))
 			return string(b), "", err
 		}})
-	w.intake = intake.New(intake.Config{DB: w.db, Secrets: func() [][]byte { return [][]byte{[]byte("secret")} }, Outcomes: outcomes, Log: log})
+	w.intake = intake.New(intake.Config{DB: w.db, Secrets: func() [][]byte { return [][]byte{[]byte("secret")} }, Outcomes: recompute, Log: log})
 	ctx, cancel := context.WithCancel(context.Background())
 	var rooms sync.WaitGroup
 	rooms.Go(func() { _ = d.Run(ctx) })

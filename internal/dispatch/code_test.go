@@ -264,8 +264,8 @@ func TestNoCodeLeavesAfterItsDeadline(t *testing.T) {
 // taken for one.
 func TestNoCodeWithoutReveal(t *testing.T) {
 	bubble(t, func(h *house) {
+		h.noCodes = true
 		h.start()
-		h.d.cfg.Reveal = nil
 		code := h.queue(stream("codigo"), 1, 1)[0]
 		h.queue(stream("aviso"), 2, 1)
 		h.pass(time.Second)

@@ -47,6 +47,7 @@ type Dispatcher struct {
 	mu     sync.Mutex
 	pacers map[string]*pacer
 	lanes  []*lane
+	reach  reach
 }
 
 // New returns a Dispatcher that does nothing until Run.
@@ -57,7 +58,7 @@ func New(cfg Config) *Dispatcher {
 	if cfg.Drain <= 0 {
 		cfg.Drain = 30 * time.Second
 	}
-	d := &Dispatcher{cfg: cfg, pacers: map[string]*pacer{}}
+	d := &Dispatcher{cfg: cfg, pacers: map[string]*pacer{}, reach: reach{people: map[int64]person{}}}
 	for _, l := range []whatsapp.Lane{whatsapp.LaneAuthentication, whatsapp.LaneUtility, whatsapp.LaneMarketing} {
 		d.lanes = append(d.lanes, newLane(d, l))
 	}
@@ -82,6 +83,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 			return nil
 		case <-time.After(time.Second):
 		}
+	}
+	if err := d.lookAtReach(ctx); err != nil && ctx.Err() == nil {
+		d.cfg.Log.Error("trying again", "error", err)
 	}
 	var wg sync.WaitGroup
 	for _, l := range d.lanes {

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"janela/internal/account"
+	"janela/internal/conversations"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -236,6 +237,8 @@ type house struct {
 	outcomes []outbox.Outcome
 	failNext error // of the follower of outcomes: the turn's transaction fails
 	resyncs  int
+	ledger   bool // conversations are kept, as the daemon does
+	noCodes  bool // nobody reveals any
 }
 
 // bubble runs a test in fake time, with everything made and closed inside.
@@ -320,7 +323,7 @@ func (h *house) start() {
 	if cfg.Sender == nil {
 		cfg.Sender = func(string, whatsapp.Lane) (cloudapi.Sender, bool) { return client, true }
 	}
-	if cfg.Reveal == nil {
+	if cfg.Reveal == nil && !h.noCodes {
 		cfg.Reveal = func(context.Context, outbox.Message) (string, string, error) { return "[]", "", nil }
 	}
 	cfg.Outcomes, cfg.Resync = h.follow, h.resync
@@ -337,7 +340,12 @@ func (h *house) start() {
 	synctest.Wait()
 }
 
-func (h *house) follow(_ *store.Tx, out []outbox.Outcome) error {
+func (h *house) follow(tx *store.Tx, out []outbox.Outcome) error {
+	if h.ledger {
+		if err := recompute(tx, out); err != nil {
+			return err
+		}
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.failNext; err != nil {
@@ -346,6 +354,18 @@ func (h *house) follow(_ *store.Tx, out []outbox.Outcome) error {
 	}
 	h.outcomes = append(h.outcomes, out...)
 	return nil
+}
+
+// recompute brings the conversations up to date with outcomes.
+func recompute(tx *store.Tx, out []outbox.Outcome) error {
+	var touches []conversations.Touch
+	for _, o := range out {
+		if !o.Since.IsZero() && o.Contact > 0 {
+			touches = append(touches, conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since})
+		}
+	}
+	_, err := conversations.Recompute(tx, touches...)
+	return err
 }
 
 func (h *house) resync() {

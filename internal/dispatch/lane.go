@@ -75,13 +75,15 @@ func (l *lane) drain(cancel context.CancelFunc) {
 			return
 		}
 		var judged []result
+		var now time.Time
 		err := l.write(context.Background(), func(tx *store.Tx) (err error) {
+			now = tx.Now()
 			judged, err = l.settle(tx, batch)
 			return err
 		})
 		if err == nil {
 			l.after(batch)
-			l.count(judged)
+			l.count(now, judged)
 			continue
 		}
 		if errors.Is(err, store.ErrCrashed) {
@@ -117,6 +119,12 @@ func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 	var tickets []ticket
 	var next time.Duration
 	var now time.Time
+	if l.lane != whatsapp.LaneAuthentication {
+		if err := l.d.lookAtReach(ctx); err != nil {
+			l.putBack(batch)
+			return 0, err
+		}
+	}
 	begun := time.Now() // before the transaction's Now: what is reckoned from it comes early rather than late
 	err := l.write(ctx, func(tx *store.Tx) (err error) {
 		now = tx.Now()
@@ -127,11 +135,12 @@ func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 		return err
 	})
 	if err != nil {
+		l.unreached(now, tickets)
 		l.putBack(batch)
 		return 0, err
 	}
 	l.after(batch)
-	l.count(judged)
+	l.count(now, judged)
 	for _, t := range tickets {
 		if d := t.message.Deadline; d > 0 { // Now is cut to milliseconds
 			t.until = begun.Add(store.Time(d).Sub(now) - time.Millisecond)
@@ -183,15 +192,23 @@ func (l *lane) claim(tx *store.Tx, flying int) ([]ticket, time.Duration, error) 
 			sleep = min(sleep, pause(pacer.lanes[l.lane], own))
 			continue
 		}
-		claimed, out, err := gate.Claim(tx, o, n)
+		room, wait := l.room(o.Stream, tx.Now())
+		if room == 0 {
+			sleep = min(sleep, wait)
+			continue
+		}
+		claimed, out, err := gate.Claim(tx, o, min(n, room))
 		if err != nil {
-			return nil, 0, err
+			return tickets, 0, err
 		}
 		if err := l.d.tell(tx, out); err != nil {
-			return nil, 0, err
+			return tickets, 0, err
 		}
 		for _, m := range claimed {
 			tickets = append(tickets, ticket{message: m, stream: o.Stream, pacer: pacer, own: own})
+		}
+		if err := l.reached(tx, tickets[len(tickets)-len(claimed):]); err != nil {
+			return tickets, 0, err
 		}
 		taken[o.Number] += len(claimed)
 		free -= len(claimed)
@@ -200,7 +217,7 @@ func (l *lane) claim(tx *store.Tx, flying int) ([]ticket, time.Duration, error) 
 		}
 		more, err := l.again(tx, o, len(out), pacer, own)
 		if err != nil {
-			return nil, 0, err
+			return tickets, 0, err
 		}
 		sleep = min(sleep, more)
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"janela/internal/outbox"
+	"janela/internal/store"
 	"janela/internal/whatsapp"
 	"janela/internal/whatsapp/cloudapi"
 )
@@ -20,6 +21,7 @@ type ticket struct {
 	pacer   *pacer
 	own     *rate.Limiter
 	until   time.Time // it must not leave later; zero for no deadline
+	root    int64     // the person, where the messaging limit counts them; else 0
 }
 
 // late reports whether the ticket's time has passed.
@@ -69,7 +71,7 @@ func (l *lane) wait(ctx context.Context, t ticket) (r result, begun bool) {
 	}()
 	r = t.back(time.Time{})
 	if next, ok := t.pacer.pair(l.lane, t.message.Contact, time.Now()); !ok {
-		return t.back(next), false
+		return t.back(next.Add(time.Millisecond)), false // not_before is cut to milliseconds: it would come again at once
 	}
 	if t.pacer.wait(ctx, l.lane) != nil {
 		return r, false
@@ -79,11 +81,15 @@ func (l *lane) wait(ctx context.Context, t ticket) (r result, begun bool) {
 	case <-ctx.Done():
 		return r, false
 	}
-	if ctx.Err() != nil || t.late(time.Now()) { // late: settle lets it expire
-		<-l.slots
-		return r, false
+	switch {
+	case ctx.Err() != nil:
+	case t.late(time.Now()):
+		r = t.back(store.Time(t.message.Deadline)) // not before its deadline: it expires
+	default:
+		return r, true
 	}
-	return r, true
+	<-l.slots
+	return r, false
 }
 
 // back is the result of a ticket that never reached a sender.

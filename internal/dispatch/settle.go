@@ -121,10 +121,14 @@ func (d *Dispatcher) tell(tx *store.Tx, out []outbox.Outcome) error {
 	return d.cfg.Outcomes(tx, out)
 }
 
-// count tells the pacers and the metrics what came, once it is settled.
-func (l *lane) count(judged []result) {
+// count tells the pacers, the messaging limit and the metrics what came, once
+// it is settled.
+func (l *lane) count(now time.Time, judged []result) {
 	for i := range judged {
 		r := &judged[i]
+		if r.root > 0 {
+			l.d.reach.settle(store.Millis(now), r.root, r.To)
+		}
 		if r.code.Class == whatsapp.ClassThrottleNumber {
 			r.pacer.throttled(time.Now())
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"reflect"
 	"regexp"
@@ -158,6 +159,21 @@ func TestEveryAnswer(t *testing.T) {
 	t.Run("413 and 415", func(t *testing.T) {
 		send("app", request(ana, strings.Repeat("x", 5000))).wantCode(t, 413, "malformed")
 		verify("otp_a", strings.Repeat(" ", 1<<20)).wantCode(t, 413, "malformed")
+		chunked, err := http.NewRequest("POST", d.url+"/v1/otp", io.MultiReader(strings.NewReader(`{"to":"`), strings.NewReader(strings.Repeat("5", 4096))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]string{"Authorization": "Bearer " + d.keys["app"], "Content-Type": "application/json", "Idempotency-Key": unique()} {
+			chunked.Header.Set(name, value)
+		}
+		resp, err := http.DefaultClient.Do(chunked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := told{status: resp.StatusCode, header: resp.Header}
+		a.body, _ = io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		a.wantCode(t, 413, "malformed") // its length is not told beforehand
 		for _, kind := range []string{"text/plain", "", "application/x-www-form-urlencoded", "application/json; charset=latin1", "application/jsonx"} {
 			d.ask("POST", "/v1/otp", "app", request(ana, "login"), "Content-Type", kind, "Idempotency-Key", unique()).wantCode(t, 415, "malformed")
 		}
@@ -346,6 +362,33 @@ func TestRepeats(t *testing.T) {
 		}
 		d.ask("POST", "/v1/otp", "app", requestFor(d.phone()), "Idempotency-Key", `"`+strings.Repeat("x", 253)+`"`).want(t, 202)
 	})
+}
+
+// An effect and the answer that repeats get are one commit: no crash comes
+// between them. A refusal writes nothing.
+func TestOneCommit(t *testing.T) {
+	d := newDesk(t, unlimited(), nil).open()
+	commits := func(want int64, ask func() told) {
+		t.Helper()
+		before := d.db.Commits()
+		a := ask()
+		if got := d.db.Commits() - before; got != want {
+			t.Errorf("%d %s: %d commits, want %d", a.status, a.body, got, want)
+		}
+	}
+	post := func(path, body, key string) func() told {
+		return func() told { return d.ask("POST", path, "app", body, "Idempotency-Key", key) }
+	}
+	body, key := requestFor(d.phone()), unique()
+	commits(1, post("/v1/otp", body, key))
+	id := post("/v1/otp", body, key)().want(t, 202).ID
+	code := d.code(id)
+	commits(1, post("/v1/otp/"+id+"/resend", "", unique()))
+	commits(1, post("/v1/otp/"+id+"/verify", guess(other(code, 1)), unique()))
+	commits(1, post("/v1/otp/"+id+"/verify", guess(code), unique()))
+	commits(0, func() told { return d.ask("GET", "/v1/otp/"+id, "app", "") })
+	commits(0, post("/v1/otp", `{}`, unique()))
+	commits(0, post("/v1/otp/x/cancel", "", unique()))
 }
 
 // What the table of replies keeps: hashes, and nothing of a person.

@@ -34,11 +34,11 @@ type desk struct {
 	url    string
 	keys   map[string]string // plain API keys by client
 	log    lockedBuffer
-	phones int
 
-	mu   sync.Mutex
-	now  time.Time
-	told [][]byte // every answer, with its headers
+	mu     sync.Mutex
+	now    time.Time
+	phones int
+	told   [][]byte // every answer, with its headers
 }
 
 // lockedBuffer is a log that several requests write.
@@ -160,6 +160,8 @@ func (d *desk) key(r access.KeyRequest) (plain string) {
 
 // phone is a number that no test used before.
 func (d *desk) phone() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.phones++
 	return fmt.Sprintf("+55119000%05d", d.phones)
 }

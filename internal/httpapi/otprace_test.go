@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"janela/internal/store"
 )
@@ -177,10 +178,12 @@ func indexBody(a []byte) int {
 func TestInFlight(t *testing.T) {
 	d := newDesk(t, unlimited(), nil).open()
 	id := d.issue(d.phone())
-	held, release := make(chan struct{}), make(chan struct{})
+	held, gate := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(gate) })
+	defer release()
 	var all sync.WaitGroup
 	all.Go(func() { // the writer is busy
-		_ = d.db.Write(t.Context(), func(*store.Tx) error { close(held); <-release; return nil })
+		_ = d.db.Write(t.Context(), func(*store.Tx) error { close(held); <-gate; return nil })
 	})
 	<-held
 	key := unique()
@@ -195,11 +198,15 @@ func TestInFlight(t *testing.T) {
 	for d.server.public.flying.len() == 0 {
 		runtime.Gosched()
 	}
-	a := d.ask("POST", "/v1/otp/"+id+"/cancel", "app", "", "Idempotency-Key", key)
+	impatient := &http.Client{Timeout: 20 * time.Second} // else a request that is not told would wait for us
+	a, err := d.try(impatient, d.url, "POST", "/v1/otp/"+id+"/cancel", d.keys["app"], "", "Idempotency-Key", key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if a.wantCode(t, 409, "idempotency-in-flight"); a.header.Get("Retry-After") == "" {
 		t.Errorf("%v", a.header)
 	}
-	close(release)
+	release()
 	all.Wait()
 	(<-first).want(t, 200)
 	if a := d.ask("POST", "/v1/otp/"+id+"/cancel", "app", "", "Idempotency-Key", key); a.header.Get("Idempotency-Replayed") != "true" {

@@ -221,6 +221,33 @@ func TestManyWait(t *testing.T) {
 	})
 }
 
+// A change at the very moment at which somebody begins to wait, heard by others
+// who wait already, is not missed.
+func TestNoWakeUpIsLost(t *testing.T) {
+	bubble(t, func(t *testing.T, d *desk) {
+		for range 50 {
+			id := d.issueHere()
+			first, _ := d.here(t.Context(), "GET", "/v1/otp/"+id, "")
+			look := func() {
+				a, took := d.here(t.Context(), "GET", "/v1/otp/"+id, "", "Prefer", "wait=30", "If-None-Match", first.header.Get("ETag"))
+				if r := a.want(t, 200); took > 100*time.Millisecond || r.Delivery.State != "accepted" {
+					t.Errorf("%s after %v", a.body, took)
+				}
+			}
+			var all sync.WaitGroup
+			all.Go(func() {
+				a, _ := d.here(t.Context(), "GET", "/v1/otp/"+id, "", "Prefer", "wait=30")
+				a.want(t, 200)
+			})
+			synctest.Wait() // somebody waits
+			all.Go(look)
+			all.Go(func() { d.accept(id) })
+			all.Go(look)
+			all.Wait()
+		}
+	})
+}
+
 // The more wait, the less often each looks: together at most two thousand times
 // a second.
 func TestWaitsLookSeldom(t *testing.T) {

@@ -26,6 +26,7 @@ import (
 	_ "janela/internal/daemon"
 	_ "janela/internal/dispatch"
 	_ "janela/internal/gate"
+	_ "janela/internal/hooks"
 	_ "janela/internal/httpapi"
 	_ "janela/internal/intake"
 	_ "janela/internal/outbox"
@@ -39,18 +40,20 @@ import (
 // walks one.
 var hot = []string{"messages", "identities", "contacts", "consents", "conversations", "inbound_messages", "callbacks", "rejects",
 	"once_keys", "consent_events", "service_windows", "message_pricing", "foreign_messages", "streams", "tallies", "slots", "runs", "audit",
-	"challenges", "code_sends", "code_counts", "code_ranges", "code_rates", "code_failures", "code_phones", "code_fallbacks", "idempotent_replies"}
+	"challenges", "code_sends", "code_counts", "code_ranges", "code_rates", "code_failures", "code_phones", "code_fallbacks", "idempotent_replies",
+	"hook_payloads", "hook_deliveries"}
 
 // fewRows are indexes of hot tables that hold only what waits or is under way:
 // walking one is walking a queue.
 var fewRows = map[string]string{
-	"messages_sending":    "what is in flight, at most a few hundred",
-	"messages_unknown":    "what no answer came for",
-	"callbacks_stored":    "what waits to be applied",
-	"tallies_queued":      "streams that have something to send",
-	"runs_open":           "runs under way",
-	"slots_due":           "what fires next",
-	"code_fallbacks_open": "codes on their way to the fallback hook",
+	"messages_sending":        "what is in flight, at most a few hundred",
+	"messages_unknown":        "what no answer came for",
+	"callbacks_stored":        "what waits to be applied",
+	"tallies_queued":          "streams that have something to send",
+	"runs_open":               "runs under way",
+	"slots_due":               "what fires next",
+	"code_fallbacks_open":     "codes on their way to the fallback hook",
+	"hook_deliveries_sending": "requests to the business's own systems under way",
 }
 
 // mayScan are statements that walk a hot table, by their owner and what they

@@ -46,6 +46,26 @@ func TestHoldStops(t *testing.T) {
 	}
 }
 
+// Our own breaker of a number does not stop codes; everything else does.
+func TestMissingAnswersStopNoCodes(t *testing.T) {
+	code := Stream{Number: number1, WABA: "900", Lane: whatsapp.LaneAuthentication, Category: whatsapp.Authentication, Template: "code", Language: "pt_BR"}
+	sale := Stream{Number: number1, WABA: "900", Lane: whatsapp.LaneMarketing, Category: whatsapp.Marketing, Template: "sale", Language: "pt_BR"}
+	for _, c := range []struct {
+		hold       Hold
+		code, sale bool
+	}{
+		{Hold{Scope: ScopeNumber, Target: number1, Reason: ReasonNoAnswers}, false, true},
+		{Hold{Scope: ScopeNumber, Target: number1, Reason: "number_restricted"}, true, true},
+		{Hold{Scope: ScopeTemplate, Target: "900/code/pt_BR", Reason: ReasonNoAnswers}, true, false},
+		{Hold{Scope: ScopeAll, Reason: ReasonNoAnswers}, true, true},
+		{Hold{Scope: ScopeCategory, Target: "authentication", Reason: "operator"}, true, false},
+	} {
+		if code, sale := c.hold.Stops(&code), c.hold.Stops(&sale); code != c.code || sale != c.sale {
+			t.Errorf("%s %s %s stops codes: %v, others: %v", c.hold.Scope, c.hold.Target, c.hold.Reason, code, sale)
+		}
+	}
+}
+
 func TestHoldEnds(t *testing.T) {
 	for _, c := range []struct {
 		name           string

@@ -39,7 +39,7 @@ func TestOutboxAgainstItsModel(t *testing.T) {
 		m.reset(rt)
 		rt.Repeat(map[string]func(*rapid.T){
 			"enqueue": m.enqueue, "apply": m.apply, "apply again": m.apply, "settle": m.settle, "settle again": m.settle,
-			"observe": m.observe, "observe again": m.observe, "cancel forbidden": m.cancelForbidden, "cancel stream": m.cancelStream,
+			"observe": m.observe, "observe again": m.observe, "cancel forbidden": m.cancelForbidden, "cancel stream": m.cancelStream, "cancel messages": m.cancelMessages,
 			"expire": m.expire, "crash": func(rt *rapid.T) { m.crash(t, rt) }, "stale": m.stale, "join": m.join,
 			"": m.check,
 		})
@@ -325,6 +325,16 @@ func (m *machine) cancelStream(rt *rapid.T) {
 	id, limit := rapid.SampledFrom(ids).Draw(rt, "stream"), rapid.IntRange(1, 4).Draw(rt, "limit")
 	queued := m.model.pick(func(r row, s Stream) bool { return s.ID == id && r.State == Queued })
 	m.step(rt, func(tx *store.Tx) ([]Outcome, error) { return CancelStream(tx, id, limit, "campaign") }, m.ends(rt, queued, limit, Cancelled, "campaign"))
+}
+
+func (m *machine) cancelMessages(rt *rapid.T) {
+	m.tick(rt)
+	ids := append(m.some(rt, 6, func(row, Stream) bool { return true }), 1) // one that nobody has
+	if rapid.Bool().Draw(rt, "twice") {
+		ids = append(ids, ids[0])
+	}
+	queued := m.model.pick(func(r row, _ Stream) bool { return r.State == Queued && slices.Contains(ids, r.ID) })
+	m.step(rt, func(tx *store.Tx) ([]Outcome, error) { return CancelMessages(tx, ids, "code_ended") }, m.ends(rt, queued, len(queued), Cancelled, "code_ended"))
 }
 
 func (m *machine) expire(rt *rapid.T) {

@@ -39,6 +39,8 @@ func TestAppendMessage(t *testing.T) {
 			`{"messaging_product":"whatsapp","recipient_type":"individual","recipient":"BR.ENT.134","type":"text","text":{"preview_url":false,"body":"x"}}`},
 		{"escapes", Message{To: phone, Text: "a\"b\\c\nd\te\x00f\u2028é😀\xff<&>"},
 			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+5511900000001","type":"text","text":{"preview_url":false,"body":"a\"b\\c\nd\u0009e\u0000f` + "\u2028é😀\ufffd" + `<&>"}}`},
+		{"code with the person's identity key", Message{To: phone, IdentityKeyHash: `k"1=`, Template: &TemplateSend{Name: "codigo", Language: "pt_BR"}, Callback: "c"},
+			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+5511900000001","recipient_identity_key_hash":"k\"1=","type":"template","template":{"name":"codigo","language":{"code":"pt_BR"}},"biz_opaque_callback_data":"c"}`},
 		{"template without values", Message{To: phone, Template: &TemplateSend{Name: "ola", Language: "pt_BR", Components: json.RawMessage("[]")}, Callback: "c"},
 			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+5511900000001","type":"template","template":{"name":"ola","language":{"code":"pt_BR"}},"biz_opaque_callback_data":"c"}`},
 		{"template", Message{To: phone, Template: &TemplateSend{Name: "oferta_natal", Language: "pt_BR", Components: components}, Callback: "j1.db.7.1"},
@@ -63,6 +65,8 @@ func TestAppendMessageProperty(t *testing.T) {
 			ReplyTo:  whatsapp.Wamid(anything.Draw(t, "reply")),
 			Text:     anything.Draw(t, "text"),
 			Callback: anything.Draw(t, "callback"),
+
+			IdentityKeyHash: anything.Draw(t, "identity key"),
 		}
 		if rapid.Bool().Draw(t, "template") {
 			m.Template = &TemplateSend{Name: anything.Draw(t, "name"), Language: anything.Draw(t, "language")}
@@ -81,6 +85,7 @@ func TestAppendMessageProperty(t *testing.T) {
 				Language struct{ Code string }
 			} `json:"template"`
 			Callback string `json:"biz_opaque_callback_data"`
+			Key      string `json:"recipient_identity_key_hash"`
 		}
 		body := AppendMessage(nil, m)
 		if err := json.Unmarshal(body, &got); err != nil {
@@ -97,6 +102,7 @@ func TestAppendMessageProperty(t *testing.T) {
 		check("to", got.To, "+"+strings.TrimPrefix(m.To.Value, "+"))
 		check("context", got.Context.ID, string(m.ReplyTo))
 		check("callback", got.Callback, m.Callback)
+		check("identity key", got.Key, m.IdentityKeyHash)
 		if m.Template != nil {
 			check("type", got.Type, "template")
 			check("name", got.Temp.Name, m.Template.Name)
@@ -121,6 +127,8 @@ func benchMessage() Message {
 		To:       whatsapp.Phone("+5511900000001").Identity(),
 		Template: &TemplateSend{Name: "oferta_natal", Language: "pt_BR", Components: json.RawMessage(`[{"type":"body","parameters":[{"type":"text","text":"Ana"}]}]`)},
 		Callback: "j1.0123456789abcdef.123456789.1",
+
+		IdentityKeyHash: "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4",
 	}
 }
 

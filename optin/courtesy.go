@@ -20,11 +20,17 @@ var courtesies = words(
 var pairs = map[string]string{
 	"por favor": "", "por gentileza": "", "faz favor": "", "bom dia": "", "boa tarde": "", "boa noite": "", "muito obrigado": "", "muito obrigada": "",
 	"buenos dias": "", "buen dia": "", "buenas tardes": "", "buenas noches": "", "muchas gracias": "", "por favorcito": "",
-	"good morning": "", "good afternoon": "", "good evening": "", "thank you": "", "thank u": "",
+	"ya no": "yano", "o que": "oq", "que hago": "como", "que hacer": "como", "x favor": "", "x fa": "", "p favor": "", "please and": "", "why did": "whydid", "lo pido": "", "los pido": "", "good morning": "", "good afternoon": "", "good evening": "", "thank you": "", "thank u": "",
 	"por que": "porque", "por q": "porque", "e mail": "email", "e mails": "email", "whats app": "whatsapp", "opt out": "optout", "opting out": "optout",
 	"do not": "dont", "don t": "dont", "did not": "didnt", "is not": "isnt", "any more": "anymore", "no longer": "nolonger", "i am": "im",
 	"i will": "ill", "text messages": "texts", "text message": "text", "de el": "del",
 }
+
+// Short words as they are often mistyped.
+var typos = map[string]string{"stp": "stop", "stopp": "stop", "stpo": "stop", "sotp": "stop", "sttop": "stop", "siar": "sair", "bja": "baja"}
+
+// What is left of "from you" when the courtesy is gone, at the end of a clause.
+var dangling = words("de da del pra para")
 
 // The long words in which a mistake is mended, and words that look like them and
 // mean something else.

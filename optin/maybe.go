@@ -60,6 +60,11 @@ type clause struct {
 	asked bool // it ends with a question mark
 }
 
+// ends tells whether nothing follows from word i on.
+func (c clause) ends(i int) bool {
+	return i == len(c.words) || i == len(c.words)-1 && dangling[c.words[i]]
+}
+
 // clauses cuts a text at its punctuation. Unlike fold it keeps apart what a comma
 // separates ("não, quero sair"), writes "don't" as one word, and undoes what
 // people do to words: letters drawn out, two spellings of one thing.
@@ -121,9 +126,13 @@ func squeeze(w string) string {
 	return b.String()
 }
 
-// known mends one mistake (a letter too many, too few, wrong, or two exchanged)
-// in the long words that nothing else looks like.
+// known mends what is often mistyped: short words by a list, and one mistake (a
+// letter too many, too few, wrong, or two exchanged) in the long words that nothing
+// else looks like.
 func known(w string) string {
+	if mended, ok := typos[w]; ok {
+		return mended
+	}
 	for _, k := range longWords {
 		if d := len(w) - len(k); d >= -1 && d <= 1 && w != k && !notLong[w] && oneMistake(w, k) {
 			return k
@@ -220,9 +229,9 @@ func (r *reader) match(c clause, start, i int, es []element) bool {
 	case atStart:
 		return start == 0 && r.match(c, start, i, rest)
 	case atEnd:
-		return i == len(c.words) && r.match(c, start, i, rest)
+		return c.ends(i) && r.match(c, start, i, rest)
 	case atStatement:
-		return i == len(c.words) && !c.asked && r.match(c, start, i, rest)
+		return c.ends(i) && !c.asked && r.match(c, start, i, rest)
 	case notNext:
 		j := i
 		for j < len(c.words) && j < i+gap && e.skip[c.words[j]] {

@@ -6,7 +6,7 @@ var esAbout = []string{".", "<det>* <msg> -<other>", "<det>* <this>"}
 var spanish = &language{
 	name: "es",
 	sets: map[string]map[string]bool{
-		"not": words("no nunca jamas tampoco ni"),
+		"not": words("no yano nunca jamas tampoco ni"),
 		"why": words("porque pq xq"),
 		"if":  words("si porque pq xq"),
 		"aux": words(`quiero quise queremos quisiera queria deseo voy vamos necesito es para que q me yo nos se de pedi pedia dije a mi les te he pedido hace falta
@@ -22,14 +22,17 @@ var spanish = &language{
 		"annoy":   words("moleste molesten molestes molestar joda jodan jodas joder fastidie fastidien fastidies chinguen chingues friegue frieguen acosen"),
 		"bother": words(`molestar molestarme molestando molestandome joder joderme jodiendo fastidiar fastidiarme fastidiando llamar llamarme llamando llamandome
 			contactar contactarme escribirme escribiendome acosar acosarme chingar insistir spamear`),
-		"cease":  words("deja deje dejen dejar dejad dejo paren pare parar paro cesen cese cesar eviten"),
+		"cease":  words("deja deje dejen dejar dejad dejo dejame dejenme dejeme paren pare parar paro cesen cese cesar eviten"),
 		"cancel": words("cancelar cancela cancele cancelen cancelo anular anula anulen suspender suspendan desactivar desactiven bloquear"),
 		"quit":   words("salir salgo parar paro cancelar cancelo salirme desuscribirme desuscribo desactivar desactivo"),
 		"remove": words(`sacame saquenme saqueme sacarme saquen saca saque sacar quitame quitenme quiteme quitarme quiten quita quite quitar borrame borrenme borreme
 			borrarme borren borra borre borrar eliminame eliminenme elimineme eliminarme eliminen elimina elimine eliminar retirenme retirame retiren retirar remover remuevan remueva`),
 		"removeme": words(`sacame saquenme saqueme sacarme quitame quitenme quiteme quitarme borrame borrenme borreme borrarme eliminame eliminenme elimineme
 			eliminarme retirenme retirame retirarme remuevanme`),
-		"leave": words("salir salirme salgo saliendo salirnos"),
+		"removed": words("eliminado eliminada borrado borrada removido removida retirado retirada quitado quitada excluido excluida"),
+		"annoyed": words("harto harta hartos pesado pesados pesada pesadas fastidio insoportable insoportables molesto molesta molestos cansan cansado cansada hartan"),
+		"role":    words("de del yo la el quien cliente socio socia seguro segura mayor menor alergico alergica experto experta nuevo nueva"),
+		"leave":   words("salir salirme salgo saliendo salirnos"),
 		"unsub": words(`desuscribir desuscribirme desuscribirse desuscribanme desuscribame desuscribeme desuscribete desuscribo desuscripcion desinscribir
 			desinscribirme desinscribanme desapuntarme desafiliarme`),
 		"give": words("dar darme darnos darse denme deme den de dame da doy di dense den dese darnos"),
@@ -50,47 +53,161 @@ var spanish = &language{
 		"peace": words("paz tranquilo tranquila tranquilos"),
 	},
 	rules: []rule{
-		{name: "no_more_codes", notAfter: "why",
-			heads: []string{"<not> <want>? <more>? <receive> <more>?", "<not> <me>? <sendimp> <more>"}, tails: []string{"<det>* <code>"}},
-		{name: "no_more_codes", notAfter: "not", heads: []string{"<cease> de <me>? <send>/recibir <det>* <code>"}},
-		{name: "no_more_messages", notAfter: "why",
-			heads: []string{"<not> me? <want>? <more>? <receive> <more>?", "<not> <want> seguir recibiendo"}, tails: esAbout},
-		{name: "no_more_messages", heads: []string{"<not> <want> <more>? ser contactado/contactada/molestado/molestada", "<not> <want> <more>? saber <more>? nada",
-			"<not> <want> <more>? estar/seguir/formar/participar/figurar parte? <det>* <list> -<other>"}},
-		{name: "no_more_messages", heads: []string{"<not> <want> <more> <det>* <msg> -<other>", "<not> <want> <det>* <pure> -<other>", "basta/no/harto/harta/cansado/cansada de recibir? <det>* <msg>",
-			"no mas <det>* <msg> -<other>", "<not> <want> <more> nada"}},
-		{name: "no_more_at_all", whole: true, heads: []string{"^ yo? no quiero/queremos mas ."}},
-		{name: "stop_sending", notAfter: "not",
-			heads: []string{"<cease> de <me>? <send>", "<cease> de recibir"}, tails: esAbout},
-		{name: "stop_sending", notAfter: "not", heads: []string{"<cease> de <me>? <bother>", "<cease> con <det>* <msg>/esto/eso -<other>",
-			"<cease> <det>* <pure> .", "^ pueden/puede/podrian/quisiera* parar/salir !", "^ paren !", "^ parenle/parale !"}},
-		{name: "stop_sending", heads: []string{"no paran/dejan/para/deja/cansan de <me>? <send>/<bother>"}},
-		{name: "still_sending", heads: []string{"siguen/sigue/continuan/continua/insisten/insiste en? <me>? <send>/<bother>", "sigo/seguimos recibiendo"}, tails: []string{".", "<det>* <msg> -<other>", "<det>* <this>"}},
-		{name: "too_many", heads: []string{"demasiados/demasiadas/tantos/tantas/tanta/mucha <det>* <pure>", "muchos mensajes !"}},
-		{name: "do_not_send", notAfter: "why", heads: []string{"<not> <want>? que? <me>? <sendimp> <more>"}, tails: esAbout},
-		{name: "do_not_send", notAfter: "why", heads: []string{"<not> <want>? que? <me>? <sendimp>"}, tails: []string{"<det>* <msg> -<other>", "<more>? nada"}},
-		{name: "do_not_send", notAfter: "why", heads: []string{"<not> <want>? que? <me>? <call> <more>", "<not> me contacte/contacten/contactes/busquen/escriba/escriban/escribas .",
-			"<not> <want>? que? <me>? <annoy>", "<not> esten/estes/este/sigan/siga <bother>", "<not> <want> que <me> sigan/siga <send>/<bother>"}},
-		{name: "unsubscribe", notAfter: "not", heads: []string{"<unsub>", "me? <give> de baja", "^ <want>/pido/solicito <det>* mi? baja", "<cancel> <det>* mi? suscripcion/subscripcion"},
+		{name: "no_more_messages", notAfter: "why", // "ya no quiero recibir nada"
+			heads: []string{
+				"<not> me? <want>? <more>? <receive> <more>?",
+				"<not> <want> seguir recibiendo",
+			},
+			tails: esAbout},
+		{name: "no_more_messages", // "no quiero publicidad", "basta de mensajes"
+			heads: []string{
+				"<not> me? <want> <more> <det>* <msg> -<other>",
+				"<not> me? <want> <det>* <pure> -<other>",
+				"<not> <want> <more> nada",
+				"<not> <want> nada de .",
+				"<not> <want> <more>? saber <more>? nada",
+				"<not> <want> <more>? ser contactado/contactada/molestado/molestada",
+				"<not> <want> <more>? estar/seguir/formar/participar/figurar parte? <det>* <list> -<other>",
+				"no mas <det>* <msg> -<other>",
+				"^ sin <det>* <pure> .",
+				"basta/no/harto/harta/cansado/cansada de recibir? <det>* <msg>",
+			}},
+		{name: "no_more_at_all", whole: true, heads: []string{"^ yo? no/yano quiero/queremos mas .", "^ yo? yano quiero/queremos ."}},
+		{name: "no_more_codes", notAfter: "why", // "no quiero recibir más códigos"
+			heads: []string{
+				"<not> <want>? <more>? <receive> <more>? <det>* <code>",
+				"<not> <me>? <sendimp> <more> <det>* <code>",
+				"<cease> de <me>? <send>/recibir <det>* <code>",
+			}},
+		{name: "stop_sending", notAfter: "not", // "dejen de mandarme mensajes"
+			heads: []string{
+				"<cease> de <me>? <send>",
+				"<cease> de recibir",
+				"eviten/evite/evita <send>",
+			},
+			tails: esAbout},
+		{name: "stop_sending", notAfter: "not", // "paren con los mensajes", "dejen de molestar"
+			heads: []string{
+				"<cease> de <me>? <bother>",
+				"<cease>/cortenla/cortala/bajenle/parenle/dejenle con/a <det>* <msg>/esto/eso -<other>",
+				"<cease> <det>* <pure> .",
+				"stop <send> <det>* <msg>",
+				"^ paren !",
+				"^ parenle/parale !",
+				"^ pueden/puede/podrian/quisiera* parar/salir !",
+			}},
+		{name: "stop_sending", // "no paran de mandar mensajes": a complaint
+			heads: []string{"no paran/dejan/para/deja/cansan de <me>? <send>/<bother>"}},
+		{name: "asked_before", notAfter: "not", // "ya les dije que paren"
+			heads: []string{
+				"pedi/pedir/pido/dije/decir/digo/avise/aviso .. paren/parar/dejen/salir !",
+				"ultima vez que .. aviso/pido/digo !",
+				"cuantas veces .. <not> <want> .. <msg>",
+			}},
+		{name: "still_sending", // "siguen mandando mensajes"
+			heads: []string{
+				"siguen/sigue/continuan/continua/insisten/insiste en? <me>? <send>/<bother>",
+				"sigo/seguimos recibiendo",
+				"porque recibo/recibimos",
+			},
+			tails: []string{".", "<det>* <msg> -<other>", "esto/eso"}},
+		{name: "annoyed", // "estoy harto de tantos mensajes"
+			heads: []string{
+				"demasiados/demasiadas/tantos/tantas/tanta/mucha <det>* <pure>",
+				"muchos mensajes !",
+				"<annoyed> .. <pure>",
+				"<det> <pure> .. <annoyed> !",
+				"son .. <annoyed> !",
+			}},
+		{name: "do_not_send", notAfter: "why", // "no me manden más nada"
+			heads: []string{
+				"<not> <want>? que? <me>? <sendimp> <more>",
+				"yano <want>? que? <me>? <sendimp>",
+				"<not> sigan/siga <send>",
+			},
+			tails: esAbout},
+		{name: "do_not_send", notAfter: "why", // "no me escriban más", "no me molesten"
+			heads: []string{
+				"<not> <want>? que? <me>? <sendimp> <det>* <msg> -<other>",
+				"<not> <want>? que? <me>? <sendimp> <more>? nada",
+				"<not> <want>? que? <me>? <call> <more>",
+				"yano <want>? que? <me>? <call>",
+				"<not> me contacte/contacten/contactes/busquen/escriba/escriban/escribas .",
+				"<not> <want>? que? <me>? <annoy>",
+				"<not> esten/estes/este/sigan/siga <bother>",
+				"<not> <want> que <me> sigan/siga <send>/<bother>",
+				"^ <not> enviar/mandar/contactar !",
+			}},
+		{name: "unsubscribe", notAfter: "not", // "quiero darme de baja"
+			heads: []string{
+				"<unsub>",
+				"me? <give> de/d baja",
+				"^ <want>/pido/solicito <det>* mi? baja",
+				"<cancel> <det>* mi? suscripcion/subscripcion",
+			},
 			tails: []string{".", "<det>* <list> -<other>", "<det>* <msg> -<other>", "<det>* <mine>? <self> -<old>"}},
-		{name: "unsubscribe", notAfter: "not", heads: []string{"<cancel> <det>* <pure> -<other>", "<cancel> <det>* envio/envios <det>* <msg> -<other>", "^ baja inmediata/definitiva"}},
-		{name: "remove_me", notAfter: "not", heads: []string{"<removeme>", "me pueden/podrian/puede/puedes? <remove>"}, tails: []string{".", "<det>* <list> -<other>"}},
-		{name: "remove_me", notAfter: "not", heads: []string{"<remove> <det>* <mine> <self> -<old>", "eliminado/borrado/retirado/removido <mine> <self>",
-			"ser eliminado/eliminada/borrado/borrada/removido/retirado/quitado <det>* <list>", "eliminacion/exclusion/baja <det>* <mine> <self>"}},
-		{name: "leave_list", notAfter: "not", heads: []string{"<leave> <det>* <list> -<other>"}},
-		{name: "how_to_leave", notAfter: "not", heads: []string{"como/donde .. <quit>"}, tails: []string{".", "<det>* esto/eso .", "<det>* <pure> -<other>"}},
-		{name: "leave_me_alone", notAfter: "not", heads: []string{"me? dejame/dejenme/dejeme/dejen/deja/dejarme en <peace>", "dejenme/dejame tranquilo/tranquila", "^ basta !",
-			"basta de molestar", "^ suficiente !", "^ alto !"}},
-		{name: "will_block", notAfter: "not", heads: []string{"los/lo/te/las/la/les? voy/vamos a bloquear/bloquearlos/bloquearte/denunciar/denunciarlos/reportar/reportarlos"},
-			tails: []string{".", "<det>* numero/contacto", "como spam", "por spam"}},
-		{name: "will_block", heads: []string{"los/te/lo bloqueo/denuncio/reporto"}},
-		{name: "spam", heads: []string{"esto/eso/es/puro/mucho spam !"}},
-		{name: "wrong_person", heads: []string{"^ es? <det>* numero/persona equivocado/equivocada !", "equivocaron/equivoco/equivocado/equivocados de numero/persona",
-			"este/ese numero no es/pertenece"}},
-		{name: "never_asked", heads: []string{"<not> yo? les? autorice/autorizo/consenti/autorizamos"},
+		{name: "unsubscribe", notAfter: "not", // "cancelen el envío de mensajes"
+			heads: []string{
+				"<cancel> <det>* <pure> -<other>",
+				"<cancel> <det>* envio/envios <det>* <msg> -<other>",
+				"^ baja inmediata/definitiva",
+			}},
+		{name: "remove_me", notAfter: "not", // "sáquenme de la lista"
+			heads: []string{
+				"<removeme>",
+				"me pueden/podrian/puede/puedes? <remove>",
+				"me borro/quito/elimino",
+				"sea/sean/ser/fuera <removed> <mine>? <self>?",
+			},
+			tails: []string{".", "<det>* <list> -<other>"}},
+		{name: "remove_me", notAfter: "not", // "borren mi número"
+			heads: []string{
+				"<remove> <det>* <mine> <self> -<old>",
+				"eliminado/borrado/retirado/removido <mine> <self>",
+				"eliminacion/exclusion/baja <det>* <mine> <self>",
+				"derecho/derechos .. supresion/cancelacion/olvido",
+			}},
+		{name: "leave_list", notAfter: "not", // "quiero salir del grupo"
+			heads: []string{"<leave> <det>* <list> -<other>"}},
+		{name: "how_to_leave", notAfter: "not", // "¿cómo hago para salir?"
+			heads: []string{"como/donde/cual .. <quit>"},
+			tails: []string{".", "<det>* esto/eso .", "<det>* <pure> -<other>", "de recibir"}},
+		{name: "leave_me_alone", notAfter: "not", // "déjenme en paz"
+			heads: []string{
+				"me? dejame/dejenme/dejeme/dejen/deja/dejarme en <peace>",
+				"dejenme/dejame <peace>",
+				"basta de molestar",
+				"^ basta !",
+				"^ suficiente !",
+				"^ alto !",
+			}},
+		{name: "will_block", notAfter: "not", // "los voy a denunciar por spam"
+			heads: []string{"los/lo/te/las/la/les? voy/vamos a bloquear/bloquearlos/bloquearte/denunciar/denunciarlos/reportar/reportarlos"},
+			tails: []string{".", "<det>* numero/contacto", "como spam", "por spam", "si .."}},
+		{name: "will_block",
+			heads: []string{
+				"los/te/lo bloqueo/denuncio/reporto",
+				"^ bloqueado/bloqueados/reportado y? reportado/bloqueado/denunciado? !",
+			}},
+		{name: "spam", heads: []string{"esto/eso/es/puro/mucho spam"}, tails: []string{"!"}},
+		{name: "wrong_person", // "se equivocaron de número"
+			heads: []string{
+				"^ es? <det>* numero/persona equivocado/equivocada !",
+				"<send>/mandan/escriben/escribiendo .. persona/numero equivocada/equivocado",
+				"equivocan/equivocaron/equivoco/equivocado/equivocados de numero/persona",
+				"este/ese numero/celular/telefono/cel/whatsapp no/yano es/pertenece",
+				"^ no soy -<role> .. !",
+			}},
+		{name: "never_asked", // "nunca autoricé que me escriban"
+			heads: []string{"<not> yo? les? autorice/autorizo/consenti/autorizamos"},
 			tails: []string{".", "<det>* <this>", "<det>* <msg> -<other>", "<det>* envio/uso/contacto", "a? nadie/que", "recibir"}},
-		{name: "never_asked", heads: []string{"<not> me suscribi/registre/inscribi/apunte",
-			"<not> les? di/he permiso/autorizacion/consentimiento/dado", "<not> les? pedi/solicite/acepte que? recibir/<det>? <pure>"}},
-		{name: "revoke_consent", notAfter: "not", heads: []string{"revoco/revocar/retiro/retirar <det>* mi? autorizacion/consentimiento"}},
+		{name: "never_asked", // "nunca me suscribí a esto"
+			heads: []string{
+				"<not> me suscribi/registre/inscribi/apunte/anote",
+				"<not> les? di/he mi? permiso/autorizacion/consentimiento/dado",
+				"<not> les? pedi/solicite/acepte que? recibir/<det>? <pure>",
+			}},
+		{name: "revoke_consent", notAfter: "not", // "retiro mi consentimiento"
+			heads: []string{"revoco/revocar/retiro/retirar <det>* mi? autorizacion/consentimiento"}},
 	},
 }

@@ -17,7 +17,7 @@ type language struct {
 //
 //	word      that word          a/b       either
 //	<set>     any word of a set  x? x*     x or nothing; up to four of x
-//	..        up to three words of any kind
+//	..        up to four words of any kind
 //	^         the clause begins here (a clause is what stands between two marks)
 //	.         it ends here       !         it ends here and is no question
 //	-<set>    what follows, but for words of the set det, is not of this set
@@ -29,7 +29,7 @@ type rule struct {
 	tails    []string
 }
 
-// gap is the number of words that a star, or a look-ahead, passes over.
+// gap is the number of words that a star, two dots, or a look-ahead passes over.
 const gap = 4
 
 const (
@@ -99,7 +99,7 @@ func (l *language) element(sign string) element {
 	case "!":
 		return element{kind: atStatement}
 	case "..":
-		return element{kind: anyWord, most: 3}
+		return element{kind: anyWord, most: gap}
 	}
 	if set, ok := strings.CutPrefix(sign, "-"); ok {
 		return element{kind: notNext, words: l.set(set), skip: l.sets["det"]}

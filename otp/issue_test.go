@@ -186,7 +186,7 @@ func TestGateDecides(t *testing.T) {
 	revoke := func(to string, c whatsapp.Category, scope string) func(tx *store.Tx) error {
 		return func(tx *store.Tx) error {
 			_, _, err := optin.Revoke(tx, optin.Revocation{Identities: []whatsapp.Identity{whatsapp.Phone(to).Identity()},
-				Categories: []whatsapp.Category{c}, Scope: scope, Source: optin.SourceOperator, Actor: "test", At: tx.Now()})
+				Categories: []whatsapp.Category{c}, Scope: scope, Source: optin.SourceOperator, Actor: "test", At: tx.Now().Add(-time.Minute)})
 			return err
 		}
 	}

@@ -80,7 +80,7 @@ func (o *OTP) follow(tx *store.Tx, x *outbox.Outcome) error {
 // Meta took it, and the same code twice does no harm.
 func (o *OTP) again(tx *store.Tx, s *sent) error {
 	ch, ok, err := store.Get[challenge](tx, sqlChallenge, s.Challenge)
-	if err != nil || !ok || ch.now(tx.Now()) != Pending || ch.Gen != s.Gen || ch.Message != s.Message || s.Again {
+	if err != nil || !ok || ch.now(tx.Now()) != Pending || ch.Message != s.Message || s.Again {
 		return err
 	}
 	at := tx.Now().Add(againWait)

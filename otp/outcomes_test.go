@@ -412,6 +412,23 @@ func TestIdentityChanged(t *testing.T) {
 	}
 }
 
+// What waits for a number that has changed hands does not leave either: without
+// the old key it would reach whoever has the number now.
+func TestIdentityChangedStopsWhatWaits(t *testing.T) {
+	w := newWorld(t)
+	w.issue(t)
+	m, _ := w.deliver(t)
+	second := w.issue(t)
+	waiting := w.claim(t)[0]
+	w.status(t, m, "failed", 137000)
+	if params, _, err := w.Reveal(t.Context(), waiting); !errors.Is(err, ErrNoCode) || params != "" {
+		t.Errorf("it leaves: %v", err)
+	}
+	if _, err := w.tryResend(second.ID, Resend{}); said(err) != CodeIdentityChanged {
+		t.Errorf("%v", err)
+	}
+}
+
 // Where Meta does not check the key, its statuses still tell of another one.
 func TestAnotherIdentityKeyIsTold(t *testing.T) {
 	w := newWorld(t)

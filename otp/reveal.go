@@ -28,7 +28,8 @@ var sqlReveal = store.SQL(`SELECT ` + challengeColumns + `, s.gen, COALESCE(p.id
 	WHERE s.message_id = CAST(?1 AS INTEGER)`)
 
 // ErrNoCode says that a message has no code to carry: its challenge is over, a
-// newer code has taken its place, or the rows do not belong together.
+// newer code has taken its place, somebody else has the number now, or the rows
+// do not belong together.
 var ErrNoCode = errors.New("otp: there is no code for this message")
 
 // Reveal makes the code of a message that is about to leave: the components of
@@ -40,7 +41,7 @@ func (o *OTP) Reveal(ctx context.Context, m outbox.Message) (params, identityKey
 		if err != nil {
 			return err
 		}
-		if !ok || r.now(q.Now()) != Pending || r.MessageGen != r.Gen || m.Kind != whatsapp.KindPhone || o.exact(m.Address) != r.PhoneMAC {
+		if !ok || r.now(q.Now()) != Pending || r.MessageGen != r.Gen || r.Changed > 0 || m.Kind != whatsapp.KindPhone || o.exact(m.Address) != r.PhoneMAC {
 			return ErrNoCode
 		}
 		code, ok, err := o.code(&r.challenge, whatsapp.Phone(m.Address))
@@ -51,10 +52,7 @@ func (o *OTP) Reveal(ctx context.Context, m outbox.Message) (params, identityKey
 			return ErrNoCode
 		}
 		b, err := json.Marshal(whatsapp.AuthCode(code.Reveal()))
-		params = string(b)
-		if r.Changed == 0 {
-			identityKeyHash = r.KnownKey
-		}
+		params, identityKeyHash = string(b), r.KnownKey
 		return err
 	})
 	if err != nil {

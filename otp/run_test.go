@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,8 +67,12 @@ func TestRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- o.Run(ctx) }()
+		var running sync.WaitGroup
+		running.Go(func() {
+			if err := o.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
 		put := func(id string, expires time.Time) {
 			err := db.Write(ctx, func(tx *store.Tx) error {
 				now := store.Millis(tx.Now())
@@ -106,9 +111,7 @@ func TestRun(t *testing.T) {
 			t.Error("it was not forgotten after a day")
 		}
 		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+		running.Wait()
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}

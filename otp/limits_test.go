@@ -328,11 +328,11 @@ func (md *model) rate(which func(modelSend) bool, perSecond, burst float64, now 
 // the limits say what the model says, a denial takes nothing, and the time it
 // names is the first that passes.
 func TestLimitsAgreeWithTheModel(t *testing.T) {
-	m := newMeter(t, 1000)
 	for _, rule := range []string{ruleCooldown, rulePhone10m, rulePhoneHour, rulePhoneDay, ruleUnverified, ruleIP10m, ruleIPHour, ruleIPDay,
 		ruleIPPhones, ruleIPCountries, ruleClient, rulePrefix, ruleCountryDay, ruleCountryHour, ruleCap, ruleService} {
 		t.Run(rule, func(t *testing.T) {
-			seen := map[string]int{}
+			t.Parallel()
+			m, seen := newMeter(t, 1000), map[string]int{}
 			rapid.Check(t, func(rt *rapid.T) {
 				m.clear()
 				m.advance(8 * day)

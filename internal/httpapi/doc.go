@@ -17,6 +17,8 @@
 //	conversations      GET  /v1/conversations
 //	replies            POST /v1/replies
 //	holds              GET, POST /v1/holds, POST /v1/holds/release
+//	API keys           GET, POST /v1/keys, POST /v1/keys/{id}/revoke
+//	codes              GET  /v1/otp/doctor, POST /v1/otp/unlock, /v1/otp/keys/rotate
 //	the house          GET  /v1/status, /v1/audit
 //
 // A second face, Public, is for the business's own systems, over TCP and with

@@ -32,6 +32,33 @@ func (s *Server) codes() (*otp.OTP, error) {
 	return s.cfg.OTP, nil
 }
 
+// OTPReport is what is unsafe about one-time codes, and what their limits come
+// to.
+type OTPReport = otp.Report
+
+// doctor looks at the configuration of codes, and at their templates as Meta
+// lists them.
+func (s *Server) doctor(w http.ResponseWriter, r *http.Request) error {
+	codes, err := s.codes()
+	if err != nil {
+		return err
+	}
+	patient(w)
+	s.askMeta(r.Context())
+	var out OTPReport
+	err = s.cfg.DB.Read(r.Context(), func(q *store.Snap) (err error) {
+		out, err = codes.Doctor(q)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if out.Findings == nil {
+		out.Findings = []otp.Finding{}
+	}
+	return writeJSON(w, out)
+}
+
 func (s *Server) unlock(w http.ResponseWriter, r *http.Request) error {
 	var in UnlockRequest
 	if err := decode(r, &in); err != nil {
@@ -80,4 +107,9 @@ func (c *Client) Unlock(ctx context.Context, phone string) (out UnlockReply, err
 // RotateKey replaces the key that codes are made of.
 func (c *Client) RotateKey(ctx context.Context) (out RotateReply, err error) {
 	return out, c.call(ctx, "POST", "/v1/otp/keys/rotate", nil, nil, &out)
+}
+
+// Doctor says what is unsafe about one-time codes, and what their limits come to.
+func (c *Client) Doctor(ctx context.Context) (out OTPReport, err error) {
+	return out, c.call(ctx, "GET", "/v1/otp/doctor", nil, nil, &out)
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"janela/internal/store"
 	"janela/internal/whatsapp"
 	"janela/otp"
@@ -41,11 +43,56 @@ func (h *house) codes(cfg otp.Config) (*otp.OTP, string) {
 
 func TestNoCodesAreConfigured(t *testing.T) {
 	h := newHouse(t)
-	for _, err := range []error{second(h.client.Unlock(t.Context(), ana)), second(h.client.RotateKey(t.Context()))} {
+	for _, err := range []error{second(h.client.Doctor(t.Context())), second(h.client.Unlock(t.Context(), ana)), second(h.client.RotateKey(t.Context()))} {
 		wantProblem(t, err, http.StatusConflict, CodeRefused, "[otp.purposes.login]")
 	}
 	if _, err := os.Stat(filepath.Join(h.dir, "otp.key")); err == nil {
 		t.Error("a key file was made for nobody")
+	}
+}
+
+var putCodeTemplate = store.SQL(`INSERT INTO templates (waba_id, name, language, category, status, components, hash, ttl_seconds, missing, seen_at, changed_at)
+	VALUES (?1, 'codigo_acesso', ?2, 'authentication', ?3, '[{"type":"BODY"},{"type":"FOOTER","code_expiration_minutes":5},{"type":"BUTTONS","buttons":[{"type":"OTP","otp_type":"COPY_CODE"}]}]', 'h', 300, 0, 1, 1)`)
+
+// Doctor reads the configuration that runs, and what Meta last said.
+func TestDoctor(t *testing.T) {
+	h := newHouse(t)
+	cfg := codesConfig()
+	h.codes(cfg)
+	codesOf := func(r OTPReport) (out []string) {
+		for _, f := range r.Findings {
+			out = append(out, f.Level+" "+f.Code+" "+f.Where)
+		}
+		return out
+	}
+	report := func() OTPReport {
+		r, err := h.client.Doctor(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if diff := cmp.Diff([]string{"error template_unknown otp.purposes.login.template"}, codesOf(report())); diff != "" {
+		t.Errorf("nothing is known of any template: %s", diff)
+	}
+	h.write(func(tx *store.Tx) error { return tx.One(putCodeTemplate, waba, "pt_BR", "APPROVED") })
+	r := report()
+	if r.Findings == nil || len(r.Findings) > 0 {
+		t.Errorf("a sound configuration: %+v", r.Findings)
+	}
+	if len(r.Purposes) != 1 || r.Purposes[0].Untrusted.Guesses != 15 || r.Purposes[0].Untrusted.Day < 1.49e-5 || r.Purposes[0].Untrusted.Day > 1.51e-5 {
+		t.Errorf("the bound of guesses: %+v", r.Purposes)
+	}
+	if r.Cost.SendsPerDay != 1000 || r.Cost.Left != 1000 || len(r.Sends) == 0 || r.Weakest == "" {
+		t.Errorf("the bound of a day: %+v, %+v, %q", r.Cost, r.Sends, r.Weakest)
+	}
+	login := cfg.Purposes["login"]
+	login.Languages = []string{"pt_BR", "en_US"}
+	cfg.Purposes["login"], cfg.RequireClientIP = login, false
+	h.write(func(tx *store.Tx) error { return tx.One(putCodeTemplate, waba, "en_US", "PAUSED") })
+	h.codes(cfg)
+	if diff := cmp.Diff([]string{"error template_status otp.purposes.login.template", "warning client_ip otp.require_client_ip"}, codesOf(report())); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -96,6 +96,7 @@ func (s *Server) operations() map[string]operation {
 		"GET /v1/keys":                    s.keys,
 		"POST /v1/keys":                   s.addKey,
 		"POST /v1/keys/{id}/revoke":       s.revokeKey,
+		"GET /v1/otp/doctor":              s.doctor,
 		"POST /v1/otp/unlock":             s.unlock,
 		"POST /v1/otp/keys/rotate":        s.rotateKey,
 		"GET /v1/status":                  s.status,

@@ -3,7 +3,6 @@ package daemon
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,7 +19,6 @@ func (k *checker) otp() {
 		k.fault("otp.key_file", "key_file is empty", `write where the keys of codes go, key_file = "var/otp.key"`)
 	}
 	k.noZeros("otp", reflect.ValueOf(o))
-	k.fallback()
 	if !k.cfg.Codes() {
 		return
 	}
@@ -28,6 +26,30 @@ func (k *checker) otp() {
 	for name, p := range o.Purposes {
 		if p.Number != "" {
 			k.codeNumber("otp.purposes."+name+".number", p.Number, true)
+		}
+	}
+	if file := o.Fallback.SecretFile; file != "" && o.Fallback.Mode != "off" {
+		if err := checkSecretFile(k.cfg.file(file)); err != nil {
+			k.fault("otp.fallback.secret_file", err.Error(), "")
+		}
+	}
+	k.unsafe()
+}
+
+// unsafe asks the room itself. What was said of a place already is not said
+// twice.
+func (k *checker) unsafe() {
+	said := map[string]bool{}
+	for _, p := range k.out {
+		said[p.Path] = true
+	}
+	for _, f := range otp.Check(k.cfg.otpConfig()) {
+		switch {
+		case said[f.Where]:
+		case f.Level == otp.LevelWarning:
+			k.out = append(k.out, k.doc.Warning(f.Where, f.Text, f.Fix))
+		default:
+			k.fault(f.Where, f.Text, f.Fix)
 		}
 	}
 }
@@ -39,27 +61,6 @@ func (k *checker) codeNumber(path, name string, needed bool) {
 		k.fault(path, fmt.Sprintf("there is no number %q", name), "write the name of one of [[whatsapp.accounts.numbers]]")
 	case needed:
 		k.fault(path, "it is not said which number sends codes", "write the name of one of [[whatsapp.accounts.numbers]]")
-	}
-}
-
-// fallback checks the hook, which gets codes and whole numbers.
-func (k *checker) fallback() {
-	f := k.cfg.OTP.Fallback
-	k.oneOf("otp.fallback.mode", f.Mode, "off", "manual", "on_failed")
-	if f.Mode == "off" {
-		return
-	}
-	u, err := url.Parse(f.URL)
-	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		k.fault("otp.fallback.url", "url is no address", "write the https address of your system that sends codes on")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		k.fault("otp.fallback.url", "codes would travel unencrypted", "write https://")
-	}
-	if f.SecretFile == "" {
-		k.fault("otp.fallback.secret_file", "secret_file is empty", "name a file with mode 0600: its content signs the requests")
-	} else if err := checkSecretFile(k.cfg.file(f.SecretFile)); err != nil {
-		k.fault("otp.fallback.secret_file", err.Error(), "")
 	}
 }
 

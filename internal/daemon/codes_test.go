@@ -1,8 +1,10 @@
 package daemon
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
@@ -118,13 +120,13 @@ func TestFallbackOfCodes(t *testing.T) {
 		"mode = \"on_failed\"\nurl = \"http://127.0.0.1:9/codes\"\nsecret_file = \"private\"":        "",
 		"mode = \"manual\"\nurl = \"http://sms.example/\"\nsecret_file = \"private\"":                "unencrypted",
 		"mode = \"manual\"\nurl = \"sms.example\"\nsecret_file = \"private\"":                        "no address",
-		"mode = \"manual\"\nurl = \"https://sms.example/\"":                                          "secret_file is empty",
+		"mode = \"manual\"\nurl = \"https://sms.example/\"":                                          "there is no secret",
 		"mode = \"manual\"\nurl = \"https://sms.example/\"\nsecret_file = \"readable\"":              "read by others",
 		"mode = \"manual\"\nurl = \"https://sms.example/\"\nsecret_file = \"none\"":                  "cannot be read",
 		"mode = \"on_delay\"\nurl = \"https://sms.example/\"\nsecret_file = \"private\"":             "not known",
 		"mode = \"on_failed\"\nurl = \"https://sms.example/\"\nsecret_file = \"private\"\nshare = 0": "0 could mean",
 	} {
-		cfg, err := Load(file(t, dir, "config.toml", small+"[otp.fallback]\n"+text+"\n", 0o600), nil)
+		cfg, err := Load(file(t, dir, "config.toml", small+"[otp.purposes.login]\ntemplate = \"codigo_acesso\"\nlanguages = [\"pt_BR\"]\n[otp.fallback]\n"+text+"\n", 0o600), nil)
 		if fault == "" && err != nil || fault != "" && (err == nil || !strings.Contains(err.Error(), fault)) {
 			t.Errorf("%q: %v", text, err)
 		}
@@ -171,4 +173,40 @@ func TestNoZeroInTheEnvironment(t *testing.T) {
 			t.Errorf("%s=%s: %v", name, zero, err)
 		}
 	})
+}
+
+// What the room calls unsafe keeps the daemon from starting, at its place in the
+// file; of what it only warns, the log tells at the start.
+func TestUnsafeCodes(t *testing.T) {
+	const login = "[otp.purposes.login]\ntemplate = \"codigo_acesso\"\nlanguages = [\"pt_BR\"]\n"
+	_, err := load(t, small+login+"[otp.limits]\nfailures_day = 500\n")
+	var problems tomlfile.Problems
+	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Line != 10 || !strings.Contains(err.Error(), "probability") {
+		t.Errorf("easy to guess: %v", err)
+	}
+	if _, err := load(t, small+login+"digits = 5\n"); err == nil || !strings.Contains(err.Error(), "config.toml:9:1") {
+		t.Errorf("five digits: %v", err)
+	}
+	if _, err := load(t, small+login, "JANELA_OTP_LIMITS_FAILURES_DAY=500"); err == nil || !strings.Contains(err.Error(), "probability") {
+		t.Errorf("by the environment: %v", err)
+	}
+	cfg, err := load(t, small+login+"[otp]\nallow_unsafe = true\n[otp.limits]\nfailures_day = 500\nphone_day = -1\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	d, err := New(t.Context(), Options{Config: cfg, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	for _, key := range []string{"otp.allow_unsafe", "otp.limits.failures_day", "otp.limits.phone_day"} {
+		if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "key="+key) {
+			t.Errorf("the log does not warn of %s:\n%s", key, log.String())
+		}
+	}
+	cfg, err = Load(shipped, nil)
+	if err != nil || len(cfg.warnings) > 0 {
+		t.Errorf("the shipped file: %v %v", cfg.warnings, err)
+	}
 }

@@ -63,6 +63,7 @@ func FuzzJournal(f *testing.F) {
 	f.Add(`{"seed":7}` + "\n" + `{"send":{"key":"j1.db.1.1","to":"5511900000001","number":"` + numA + `","type":"template","template":"oferta_natal","language":"pt_BR","category":"marketing","at":946684800000,"nth":1}}` + "\n" + `{"ack":{"statuses":[0,1]}}` + "\n")
 	f.Add(`{"seed":7}` + "\n" + `{"hook":{"id":1,"at":1,"body":"e30="}}` + "\n" + `{"ack":{"hooks":[1]}}` + "\n" + `{"ack":{"statuses":[-9,99]}}` + "\n")
 	f.Add(`{"seed":7}` + "\n" + `{"heard":{"wa_id":"1","number":"` + numA + `","at":1,"ad":true,"window":true}}` + "\n" + `{"template":{"waba":"x"}}` + "\n")
+	f.Add(`{"seed":7}` + "\n" + `{"person":{"wa_id":"5511900000001","at":1,"online":false}}` + "\n" + `{"send":{"to":"5511900000001","number":"` + numA + `","type":"text","category":"service","at":2,"nth":1,"flags":64,"ttl":300}}` + "\n" + `{"person":{"wa_id":"5511900000001","at":3,"online":true,"on_whatsapp":false,"new_identity":true}}` + "\n" + `{"identity":{"number":"` + numA + `","on":true}}` + "\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := New(testConfig())
 		if err != nil {

@@ -56,7 +56,10 @@ func newWorks(b *testing.B) *works {
 	}
 	b.Cleanup(func() { _ = w.db.Close() })
 	w.write(func(tx *store.Tx) error {
-		return account.Declare(tx, []account.Number{{ID: loja, Name: "loja", WABA: waba}})
+		if err := account.Declare(tx, []account.Number{{ID: loja, Name: "loja", WABA: waba}}); err != nil {
+			return err
+		}
+		return tx.One(sqlTier, loja, "TIER_100K") // people are counted
 	})
 	l := listing{all: []cloudapi.Template{{ID: "1", Name: "oferta", Language: "pt_BR", Status: "APPROVED", Category: "MARKETING"},
 		{ID: "2", Name: "codigo", Language: "pt_BR", Status: "APPROVED", Category: "AUTHENTICATION"}}}

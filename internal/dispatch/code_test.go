@@ -155,16 +155,21 @@ func TestPairErrorDelaysACode(t *testing.T) {
 func TestUnansweredCodesStopCodesAlone(t *testing.T) {
 	bubble(t, func(h *house) {
 		h.meta.says(func(c call) answer { return answer{cut: c.Template == "codigo"} })
-		h.queue(stream("codigo"), 1, 6)
-		h.queue(stream("oferta"), 1001, 100)
+		h.queue(stream("oferta"), 1001, 400)
 		h.start()
-		h.pass(10 * time.Second)
-		h.wantHolds("template no_answers")
-		if n := len(h.meta.of("oferta")); n != 100 {
-			t.Errorf("the campaign sent %d of 100", n)
+		for i := range 5 { // between them the campaign gets its answers
+			h.wantHolds()
+			h.queue(stream("codigo"), 1+i, 1)
+			h.pass(500 * time.Millisecond)
 		}
-		if n := len(h.meta.of("codigo")); n > 6 {
-			t.Errorf("%d requests for 6 codes", n)
+		h.wantHolds("template no_answers")
+		h.queue(stream("codigo"), 6, 1)
+		h.pass(7 * time.Second)
+		if n := len(h.meta.of("oferta")); n != 400 {
+			t.Errorf("the campaign sent %d of 400", n)
+		}
+		if n := len(h.meta.of("codigo")); n != 5 {
+			t.Errorf("%d requests with codes, want 5", n)
 		}
 		h.meta.says(nil)
 		h.queue(stream("codigo"), 11, 2)
@@ -258,6 +263,22 @@ func TestNoCodeLeavesAfterItsDeadline(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The same of a campaign's message, whose request is never cut short for it.
+func TestNothingLeavesAfterItsDeadline(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.cfg.Senders = 1
+		h.meta.says(func(call) answer { return answer{after: 5 * time.Second} })
+		ids := h.queue(stream("oferta"), 1, 2)
+		for _, id := range ids {
+			h.write(func(tx *store.Tx) error { return tx.One(sqlDeadlineOf, id, store.Millis(tx.Now().Add(3*time.Second))) })
+		}
+		h.start()
+		h.pass(20 * time.Second)
+		h.wantCalls(1)
+		h.wantStates(map[outbox.State]int64{outbox.Accepted: 1, outbox.Expired: 1})
+	})
 }
 
 // Without somebody who reveals codes none is sent, and what the row says is not

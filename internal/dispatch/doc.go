@@ -7,6 +7,12 @@
 // database is busy, which is the group commit. The authentication lane writes
 // through Write, the others through Bulk.
 //
+// Nothing of a campaign delays a code: it has connections of its own; it takes
+// from the number's rate before its turn, and the others wait until that is
+// made up for; it passes the six seconds between two messages to one person,
+// which Meta lets one borrow; missing answers of others do not stop it; and the
+// people that the messaging limit keeps for codes (Reach) are theirs.
+//
 //	turn: settle results + claim ──commit──▶ tickets ──pacer──▶ senders ──▶ results
 //
 // Invariants:
@@ -16,5 +22,8 @@
 //   - a ticket that never reached a sender goes back to queued and burns no
 //     attempt
 //   - after GotConn nothing is ever sent again without proof that Meta did not
-//     take it; five unknowns in a row stop the number (a hold with a probe)
+//     take it; five unknowns in a row stop the number, or those of codes their
+//     template (a hold with a probe)
+//   - a code stands nowhere: Reveal makes it just before the request, which ends
+//     with the code's deadline; an authentication message without Reveal fails
 package dispatch

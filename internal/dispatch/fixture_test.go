@@ -239,6 +239,7 @@ type house struct {
 	resyncs  int
 	ledger   bool // conversations are kept, as the daemon does
 	noCodes  bool // nobody reveals any
+	refuse   func(out []outbox.Outcome) error
 }
 
 // bubble runs a test in fake time, with everything made and closed inside.
@@ -351,6 +352,11 @@ func (h *house) follow(tx *store.Tx, out []outbox.Outcome) error {
 	if err := h.failNext; err != nil {
 		h.failNext = nil
 		return err
+	}
+	if h.refuse != nil {
+		if err := h.refuse(out); err != nil {
+			return err
+		}
 	}
 	h.outcomes = append(h.outcomes, out...)
 	return nil

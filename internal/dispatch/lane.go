@@ -70,7 +70,7 @@ func (l *lane) drain(cancel context.CancelFunc) {
 	l.wg.Wait()
 	timer.Stop()
 	for tries := 1; ; {
-		batch := l.take(200)
+		batch := l.take(maxTurn)
 		if len(batch) == 0 {
 			return
 		}
@@ -114,7 +114,7 @@ func (l *lane) write(ctx context.Context, fn func(*store.Tx) error) error {
 // turn settles what has come in and claims what may leave, in one transaction,
 // and says how long the loop may sleep.
 func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
-	batch := l.take(200)
+	batch := l.take(maxTurn)
 	var judged []result
 	var tickets []ticket
 	var next time.Duration
@@ -155,9 +155,9 @@ func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 	return next, nil
 }
 
-// maxClaim bounds the rows of one turn, so that a login code never waits for a
-// campaign's transaction.
-const maxClaim = 200
+// maxTurn bounds the results, and the claims, of one turn to some ten
+// milliseconds each: a login code waits for a campaign's transaction.
+const maxTurn = 100
 
 // claim takes what the pacers, the streams' own rates and the free senders
 // allow. flying is what is in flight once this turn's results are settled: were
@@ -169,7 +169,7 @@ func (l *lane) claim(tx *store.Tx, flying int) ([]ticket, time.Duration, error) 
 		return nil, 0, err
 	}
 	now := time.Now() // pacing, not a decision about the message
-	free := min(2*cap(l.slots)-flying, maxClaim)
+	free := min(2*cap(l.slots)-flying, maxTurn)
 	sleep := idle
 	if !opens.IsZero() {
 		sleep = min(sleep, max(opens.Sub(tx.Now()), 0)+time.Millisecond)

@@ -211,6 +211,38 @@ func TestPairGap(t *testing.T) {
 	})
 }
 
+// What waits for its pair is not taken again and again within the millisecond
+// to which its time is cut.
+func TestPairGapWithinAMillisecond(t *testing.T) {
+	bubble(t, func(h *house) {
+		time.Sleep(300 * time.Microsecond)
+		h.queue(stream("aviso"), 1, 1)
+		h.start()
+		h.queue(stream("aviso"), 1, 1)
+		h.pass(pairGap - 200*time.Microsecond)
+		h.queue(stream("aviso"), 2, 1) // the lane looks at the very millisecond
+		h.pass(time.Second)
+		h.wantCalls(3)
+		if calls := h.meta.log(); calls[2].At.Sub(calls[0].At) < pairGap {
+			t.Errorf("the second message to one person left after %v", calls[2].At.Sub(calls[0].At))
+		}
+	})
+}
+
+// Two floods together leave a tenth of the number for codes.
+func TestTwoFloodsLeaveAReserve(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.queue(stream("oferta"), 1, 500)
+		h.queue(stream("aviso"), 3001, 500)
+		h.start()
+		h.pass(10 * time.Second)
+		if n := len(h.meta.log()); n < 700 || n > 720+8 {
+			t.Errorf("%d messages left in 10 s, want nine tenths of 800", n)
+		}
+		perSec(t, h.meta.log(), 72+8)
+	})
+}
+
 // The number is slowed down once per burst of throttles, and comes back by
 // itself.
 func TestThrottleHalvesAndRecovers(t *testing.T) {

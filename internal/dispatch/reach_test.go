@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -133,6 +134,18 @@ func TestReachAgainstModel(t *testing.T) {
 			},
 		})
 	})
+}
+
+// Who was surely not reached costs nothing, also before anybody walks the people.
+func TestWhoWasRefusedIsGivenBackAtOnce(t *testing.T) {
+	r := &reach{limit: 250, people: map[int64]person{}}
+	for root := range int64(300) {
+		r.claim(1_800_000_000_000, []int64{root})
+		r.settle(1_800_000_000_000, root, outbox.Failed)
+		if n, _ := r.left(1_800_000_000_000); n != 125 {
+			t.Fatalf("after %d refusals %d may be reached", root+1, n)
+		}
+	}
 }
 
 func (h *house) limit(tier string) {
@@ -403,15 +416,17 @@ func TestRepliesPassTheLimit(t *testing.T) {
 // A claim that was not written counts nobody.
 func TestFailedTurnCountsNobody(t *testing.T) {
 	limited(t, func(h *house) {
-		h.rates[loja] = 2
-		h.queue(stream("oferta"), 1, 5)
 		h.queue(stream("oferta", run(1), func(s *outbox.Stream) { s.DryRun = true }), 301, 10) // its outcomes come with the claim
-		h.failTurn()
-		h.start()
-		for range 6 {
-			h.pass(500 * time.Millisecond)
-			h.failTurn()
+		h.queue(stream("oferta"), 1, 5)                                                        // the first turn begins with these
+		failed := 0
+		h.refuse = func(out []outbox.Outcome) error {
+			if out[0].To == outbox.Cancelled && failed < 3 {
+				failed++
+				return errors.New("the disk is full")
+			}
+			return nil
 		}
+		h.start()
 		h.pass(time.Minute)
 		h.wantStates(map[outbox.State]int64{outbox.Accepted: 5, outbox.Cancelled: 10})
 		if got := h.d.Reach(h.now()); got.People != 5 {

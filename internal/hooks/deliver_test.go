@@ -291,7 +291,7 @@ func TestADeliveryThatCannotBeTakenStepsAside(t *testing.T) {
 				equal(t, "somebody else", count("somebody else"), 1)
 				h.pass(patience - 45*time.Second)
 				equal(t, "behind it just before", count("behind it"), 0)
-				h.pass(patience)
+				h.pass(30*time.Second + 2*mode.probe()) // the target is thought to be away: it is asked now and then
 				equal(t, "behind it", count("behind it"), 1)
 				h.sound()
 				h.pass(4 * 24 * time.Hour)
@@ -299,6 +299,18 @@ func TestADeliveryThatCannotBeTakenStepsAside(t *testing.T) {
 				if n := count("poison"); n < 60 || n > 250 {
 					t.Errorf("it was tried %d times in three days", n)
 				}
+
+				// Beside others that arrive, it waits no longer than it must.
+				send("eva", "poison again")
+				send("eva", "after it")
+				for range 29 {
+					h.pass(patience / 30)
+					send("bia", "somebody else")
+				}
+				h.pass(patience/30 - time.Second)
+				equal(t, "after it just before", count("after it"), 0)
+				h.pass(2 * time.Second)
+				equal(t, "after it", count("after it"), 1)
 			})
 		})
 	}

@@ -26,11 +26,12 @@
 // Order: of the same key (Event.Key; a callback's person) one delivery is queued
 // or sending at a time, and those behind it wait. Keys do not wait for each
 // other, and targets even less: each has its own loop, requests and back-off. A
-// target that cannot be reached gets one request at a time, after a twentieth of
-// the time that it has been away (1 s to 1 h), and then everything in order. A
-// delivery that the target takes the connection for and refuses, again and
-// again, holds up its key for a while only (a callback two minutes, an event six
-// hours): then it steps aside, and those behind it go on.
+// target that is away gets one request at a time, after a twentieth of the time
+// that it has been away (at most a minute for callbacks, ten for events), and then
+// everything in order. A delivery that reaches the target and is refused, again
+// and again, is tried after pauses that double (1 s to 1 h), and holds up its key
+// for a while only (a callback two minutes, an event six hours): then it steps
+// aside, and those behind it go on.
 //
 // Answers: 2xx has arrived. 410 pauses the target, until Resume or another
 // address. A redirect is a failure like all the rest, never followed. 429 and 503

@@ -16,7 +16,7 @@ import (
 // with it in their time. What arrived late is not given up.
 func TestTheTimeOfADelivery(t *testing.T) {
 	bubble(t, func(h *house) {
-		h.start(events("crm"), events("brief", func(t *Target) { t.MaxAge = time.Hour }))
+		h.start(events("crm", func(t *Target) { t.Events = []string{"a.*"} }), events("brief", func(t *Target) { t.MaxAge = time.Hour }))
 		h.peer("crm").setAway(true)
 		h.peer("brief").setAway(true)
 		h.emit("a.b", "k", 5)
@@ -36,10 +36,14 @@ func TestTheTimeOfADelivery(t *testing.T) {
 		if d := h.list("brief", true); len(d) != 5 || d[0].State != "dead" || d[0].Failure != "the connection was refused" || d[0].EndedAt.IsZero() || d[0].Attempt == 0 {
 			t.Errorf("%+v", d)
 		}
+		h.peer("brief").setAway(true)
+		h.emit("late.one", "", 1)
 		h.pass(72 * time.Hour)
 		equal(t, "of the other", fmt.Sprint(h.reports()["crm"].Dead, h.reports()["crm"].Waiting), "6 0")
 		h.pass(time.Until(began.Add(7*24*time.Hour + 59*time.Minute)))
-		equal(t, "kept for a week", h.reports()["brief"].Dead, 5)
+		equal(t, "kept for a week", h.reports()["brief"].Dead, 6)
+		h.pass(30 * time.Minute)
+		equal(t, "kept for a week", h.reports()["brief"].Dead, 1) // the late one
 		h.pass(3 * time.Hour)
 		equal(t, "no longer", h.reports()["brief"].Dead, 0)
 		h.pass(4 * 24 * time.Hour)

@@ -66,6 +66,15 @@ const (
 	downAfter = 3
 )
 
+// probe is the longest pause between requests to a target that is away: a person
+// who writes to a bot that is back is not kept waiting for long.
+func (m Mode) probe() time.Duration {
+	if m == Passthrough {
+		return time.Minute
+	}
+	return 10 * time.Minute
+}
+
 // spread turns a pause into one between four fifths and six fifths of it, by r
 // in [0,1), within the bounds: what failed together does not come back together.
 func spread(d time.Duration, r float64) time.Duration {
@@ -73,8 +82,14 @@ func spread(d time.Duration, r float64) time.Duration {
 }
 
 // backoff is how long a delivery waits that has been failing for so long: as long
-// again, so that its pauses double, 1 s to 1 h.
-func backoff(failing time.Duration, r float64) time.Duration { return spread(failing, r) }
+// again, so that its pauses double, 1 s to 1 h. Where the whole target seems to be
+// down it waits a twentieth: it may well not be to blame.
+func backoff(failing time.Duration, down bool, r float64) time.Duration {
+	if down {
+		failing /= 20
+	}
+	return spread(failing, r)
+}
 
 // patience is for how long a delivery that fails by itself keeps those of the
 // same key waiting. A callback's are a person who waits for the bot's answer, and
@@ -100,10 +115,9 @@ func (h *health) down() bool { return h.failed >= downAfter }
 func (h *health) reset() { *h = health{} }
 
 // failure notes that a request failed. asked is the target's own Retry-After.
-// The pause is a twentieth of the time since the first failure: who was away for
-// a minute is found again within 3 s, who was away for a day costs a request an
-// hour.
-func (h *health) failure(now time.Time, asked time.Duration, r float64) {
+// The pause, most at most, is a twentieth of the time since the first failure:
+// who was away for a minute is found again within 3 s.
+func (h *health) failure(now time.Time, asked, most time.Duration, r float64) {
 	if h.failed == 0 {
 		h.since = now
 	}
@@ -111,10 +125,7 @@ func (h *health) failure(now time.Time, asked time.Duration, r float64) {
 	if asked > 0 {
 		h.failed = max(h.failed, downAfter)
 	}
-	if !h.down() {
-		return
-	}
-	pause := max(spread(now.Sub(h.since)/20, r), min(asked, maxPause))
+	pause := max(min(spread(now.Sub(h.since)/20, r), most), min(asked, maxPause))
 	if retry := now.Add(pause); retry.After(h.retry) {
 		h.retry = retry
 	}

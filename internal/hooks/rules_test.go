@@ -34,7 +34,7 @@ func TestGlobIsItsDefinition(t *testing.T) {
 		want          bool
 	}{
 		{"message.*", "message.delivered", true}, {"message.*", "message", false}, {"*.read", "message.read", true}, {"message.read", "message.read", true},
-		{"message.read", "message.reader", false}, {"*", "", true}, {"a*a", "a", false}, {"m*.*d", "message.read", true},
+		{"message.read", "message.reader", false}, {"*", "", true}, {"a*a", "a", false}, {"m*.*d", "message.read", true}, {"*a*a", "a", false}, {"*ab*b*", "ab", false},
 	} {
 		if got := glob(c.pattern, c.text); got != c.want {
 			t.Errorf("glob(%q, %q) is %v", c.pattern, c.text, got)
@@ -86,7 +86,10 @@ func TestBackoff(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		failing := time.Duration(rapid.Int64Range(0, int64(100*time.Hour)).Draw(t, "failing"))
 		r := rapid.Float64Range(0, 0.999).Draw(t, "r")
-		d := backoff(failing, r)
+		d := backoff(failing, false, r)
+		if down := backoff(failing*20, true, r); down != d {
+			t.Fatalf("in an outage of %v it waits %v, want %v", failing*20, down, d)
+		}
 		if d < time.Second || d > time.Hour {
 			t.Fatalf("after %v it waits %v", failing, d)
 		}
@@ -97,13 +100,14 @@ func TestBackoff(t *testing.T) {
 }
 
 // A target that answers again is found within a twentieth (and the jitter) of the
-// time it was away, however long that was; and meanwhile it is asked less and
+// time it was away, and within a minute or ten; meanwhile it is asked less and
 // less.
 func TestHealth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		away := time.Duration(rapid.Int64Range(0, int64(72*time.Hour)).Draw(t, "away"))
 		now := began
 		var h health
+		mode := rapid.SampledFrom([]Mode{Events, Passthrough}).Draw(t, "mode")
 		requests := 0
 		for now.Before(began.Add(away)) {
 			if h.may(now, 1, 16) > 0 && h.down() {
@@ -111,7 +115,7 @@ func TestHealth(t *testing.T) {
 			}
 			if h.may(now, 0, 16) > 0 {
 				requests++
-				h.failure(now, 0, rapid.Float64Range(0, 0.999).Draw(t, "r"))
+				h.failure(now, 0, mode.probe(), rapid.Float64Range(0, 0.999).Draw(t, "r"))
 			}
 			if h.down() {
 				now = h.retry
@@ -120,10 +124,10 @@ func TestHealth(t *testing.T) {
 			}
 		}
 		found := now.Sub(began.Add(away))
-		if limit := max(away*6/100, 1200*time.Millisecond) + time.Second; found > limit {
+		if limit := min(max(away*6/100, 1200*time.Millisecond)+time.Second, mode.probe()); found > limit {
 			t.Fatalf("away for %v, found %v later", away, found)
 		}
-		if requests > 400 {
+		if requests > 250+int(away/mode.probe()*5/4) {
 			t.Fatalf("%d requests in %v", requests, away)
 		}
 		h.reset()

@@ -176,7 +176,6 @@ func random() float64 { return rand.Float64() }
 func (w *worker) count(s settled) {
 	w.stats.delivered.Add(int64(s.arrived))
 	w.stats.failed.Add(int64(s.failed))
-	w.stats.dead.Add(int64(s.dead))
 }
 
 // note remembers what a turn found and says what a person should know: once when
@@ -184,8 +183,8 @@ func (w *worker) count(s settled) {
 func (w *worker) note(s settled, c claimed) {
 	log := w.h.cfg.Log
 	w.health = s.health
-	if s.dead+c.dead > 0 {
-		log.Error("webhooks were given up after their time; janela keeps them for a while", "target", w.target, "deliveries", s.dead+c.dead, "failure", s.failure)
+	if c.dead > 0 {
+		log.Error("webhooks were given up after their time; janela keeps them for a while", "target", w.target, "deliveries", c.dead)
 	}
 	if s.gone {
 		log.Error("a webhook target answered 410 (gone); it is paused until it is resumed or has another address", "target", w.target)

@@ -16,18 +16,17 @@ type result struct {
 
 // settled is what a turn's answers came to.
 type settled struct {
-	health                health
-	bytes                 int64
-	arrived, failed, dead int
-	gone                  bool
-	failure               string // the last one
+	health          health
+	bytes           int64
+	arrived, failed int
+	gone            bool
+	failure         string // the last one
 }
 
 var (
 	sqlAgain = store.SQL(`UPDATE hook_deliveries SET state = 'queued', failing_since = ?3, failure = ?4, not_before = ?5, key = ?6
 		WHERE id = ?1 AND state = 'sending' AND attempt = ?2`)
 	sqlUnsent = store.SQL(`UPDATE hook_deliveries SET state = 'queued' WHERE id = ?1 AND state = 'sending' AND attempt = ?2`)
-	sqlFailed = store.SQL(`UPDATE hook_deliveries SET failure = ?3 WHERE id = ?1 AND state = 'sending' AND attempt = ?2`)
 	sqlGone   = store.SQL(`UPDATE hook_targets SET state = 'paused', reason = 'gone', actor = '', since = ?2
 		WHERE name = ?1 AND state = 'active'`)
 )
@@ -52,7 +51,7 @@ func (w *worker) settle(tx *store.Tx, results []result) (settled, error) {
 				err = w.again(tx, r, &s)
 			}
 		default:
-			s.health.failure(tx.Now(), r.asked, random())
+			s.health.failure(tx.Now(), r.asked, w.target.Mode.probe(), random())
 			err = w.again(tx, r, &s)
 		}
 		if err != nil {
@@ -70,36 +69,27 @@ func (w *worker) finish(tx *store.Tx, r *result) error {
 	return promote(tx, w.target.Name, r.row.key)
 }
 
-// again queues a delivery for another request, unless its time is over.
+// again queues a delivery for another request. Whether its time is over the next
+// claim, or the sweep, will see.
 func (w *worker) again(tx *store.Tx, r *result, s *settled) error {
 	now := tx.Now()
 	s.failed++
 	s.failure = r.failure
-	if r.row.deadline <= store.Millis(now) {
-		if _, err := tx.Exec(sqlFailed, r.row.id, r.row.attempt, r.failure); err != nil {
-			return err
-		}
-		ok, err := kill(tx, &r.row)
-		if ok {
-			s.dead++
-		}
-		return err
-	}
-	since, key, pause := r.row.failingSince, r.row.key, minPause
+	since, key, pause := r.row.failingSince, r.row.key, time.Duration(0) // the target's own pause decides
 	if r.verdict == failed {
 		if since == 0 {
 			since = store.Millis(now)
 		}
 		failing, patience := now.Sub(store.Time(since)), w.target.Mode.patience()
-		pause = backoff(failing, random())
+		pause = backoff(failing, s.health.down(), random())
 		if failing >= patience {
 			key = "" // steps aside
 		} else {
 			pause = min(pause, patience-failing)
 		}
 	}
-	if s.health.down() || r.verdict == gone {
-		pause = 0 // the target's own pause decides, and those not tried yet go first
+	if r.verdict == away && !s.health.down() {
+		pause = minPause
 	}
 	n, err := tx.Exec(sqlAgain, r.row.id, r.row.attempt, since, r.failure, store.Millis(now.Add(pause)), key)
 	if err != nil || n == 0 || key == r.row.key {

@@ -2,7 +2,7 @@
 // is asked for, its code goes out as a message of the outbox, and what the person
 // types is judged here.
 //
-// Tables: challenges (personal), code_sends, code_counts, code_rates,
+// Tables: challenges (personal), code_sends, code_counts, code_ranges, code_rates,
 // code_failures, code_phones, code_baselines, code_fallbacks.
 //
 // A challenge's life:

@@ -63,7 +63,7 @@ var (
 	sqlPhoneSends = store.SQL(`SELECT at, verified_at, again, '', '' FROM code_sends
 		WHERE phone_key = ?1 AND at > ?2 AND trusted = ?3 AND counted = 1 ORDER BY at DESC LIMIT ?4`)
 	sqlSourceSends = store.SQL(`SELECT at, verified_at, again, phone_key, country FROM code_sends
-		WHERE ip_key = ?1 AND ip_key <> '' AND at > ?2 AND counted = 1 AND again = 0 ORDER BY at DESC LIMIT ?3`)
+		WHERE ip_key = ?1 AND ip_key <> '' AND at > ?2 AND counted = 1 ORDER BY at DESC LIMIT ?3`)
 	// The day is made of ten minutes at both its ends (from ?5 to before ?6, and
 	// since ?7) and of whole hours between; the last hour, since ?8, is at the end.
 	// What was verified on the country's best day comes along. IN with a list, and

@@ -81,7 +81,7 @@ type facts struct {
 	locked          refusal    // nobody may type its codes
 	proven          bool       // it has verified a code before, or the device is known
 	source          bool       // the request has a client address
-	ofSource        []sentCode // in the last 24 h, without repeats
+	ofSource        []sentCode // in the last 24 h; repeats carry no address
 	prefix, to, all tally      // of the number range, the country and the service
 	best            int64      // most codes verified to the country on one of the last 14 days
 	client, service int64      // theoretical arrival times, µs

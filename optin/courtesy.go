@@ -20,21 +20,29 @@ var courtesies = words(
 var pairs = map[string]string{
 	"por favor": "", "por gentileza": "", "faz favor": "", "bom dia": "", "boa tarde": "", "boa noite": "", "muito obrigado": "", "muito obrigada": "",
 	"buenos dias": "", "buen dia": "", "buenas tardes": "", "buenas noches": "", "muchas gracias": "", "por favorcito": "",
-	"ya no": "yano", "o que": "oq", "que hago": "como", "que hacer": "como", "x favor": "", "x fa": "", "p favor": "", "please and": "", "why did": "whydid", "lo pido": "", "los pido": "", "good morning": "", "good afternoon": "", "good evening": "", "thank you": "", "thank u": "",
+	"x favor": "", "x fa": "", "p favor": "", "lo pido": "", "los pido": "", "good morning": "", "good afternoon": "", "good evening": "",
+	"thank you": "", "thank u": "", "please and": "",
 	"por que": "porque", "por q": "porque", "e mail": "email", "e mails": "email", "whats app": "whatsapp", "opt out": "optout", "opting out": "optout",
 	"do not": "dont", "don t": "dont", "did not": "didnt", "is not": "isnt", "any more": "anymore", "no longer": "nolonger", "i am": "im",
-	"i will": "ill", "text messages": "texts", "text message": "text", "de el": "del",
+	"i will": "ill", "text messages": "texts", "text message": "text", "de el": "del", "no one": "nobody",
+	"fed up": "fedup", "why did": "whydid", "porque deje": "porque", "ya no": "yano", "o que": "oq", "que hago": "como", "que hacer": "como",
 }
 
 // Short words as they are often mistyped.
+//
+//nolint:misspell // on purpose
 var typos = map[string]string{"stp": "stop", "stopp": "stop", "stpo": "stop", "sotp": "stop", "sttop": "stop", "siar": "sair", "bja": "baja"}
 
 // What is left of "from you" when the courtesy is gone, at the end of a clause.
 var dangling = words("de da del pra para")
 
-// The long words in which a mistake is mended, and words that look like them and
-// mean something else.
-var (
-	longWords = []string{"unsubscribe", "descadastrar", "descadastre", "desinscrever", "desuscribir", "desuscribirme", "desinscribir"}
-	notLong   = words("descadastra descadastrem descadastro unsubscribes unsubscribed unsubscriber subscribe suscribir suscribirme cadastrar inscrever desuscribirse desuscribirte")
-)
+// The long words in which a mistake is mended.
+var longWords = []string{"unsubscribe", "descadastrar", "descadastre", "desinscrever", "desuscribir", "desuscribirme", "desinscribir", "mensagem",
+	"mensagens", "propaganda", "promocoes", "mensaje", "mensajes", "promociones", "publicidad", "escriban", "message", "messages", "texting", "messaging"}
+
+// Words that look like them and are no mistake, beside all that stand in a table.
+//
+//nolint:misspell // Portuguese and Spanish
+var notLong = words(`descadastra descadastrem descadastro cadastrar inscrever passagem passagens mensal mensais promocional
+	desuscribirse desuscribirte suscribir suscribirme escriba escribas escriben escribian
+	unsubscribes unsubscribed unsubscriber subscribe massage massages messaged messenger testing massaging`)

@@ -56,13 +56,22 @@ func HintRules() []string {
 
 // clause is what stands between two marks, without courtesies.
 type clause struct {
-	words []string
-	asked bool // it ends with a question mark
+	words   []string
+	numbers []int // of the words, in vocabulary
+	asked   bool  // it ends with a question mark
 }
 
 // ends tells whether nothing follows from word i on.
 func (c clause) ends(i int) bool {
 	return i == len(c.words) || i == len(c.words)-1 && dangling[c.words[i]]
+}
+
+func numbersOf(words []string) []int {
+	out := make([]int, len(words))
+	for i, w := range words {
+		out[i] = vocabulary[w]
+	}
+	return out
 }
 
 // clauses cuts a text at its punctuation. Unlike fold it keeps apart what a comma
@@ -81,7 +90,7 @@ func clauses(text string) []clause {
 	endClause := func(asked bool) {
 		endWord()
 		if kept := strip(said); len(kept) > 0 {
-			out = append(out, clause{kept, asked})
+			out = append(out, clause{kept, numbersOf(kept), asked})
 		} else if asked && len(out) > 0 {
 			out[len(out)-1].asked = true // "stop??", "stop !?"
 		}
@@ -133,8 +142,11 @@ func known(w string) string {
 	if mended, ok := typos[w]; ok {
 		return mended
 	}
+	if notLong[w] || vocabulary[w] > 0 {
+		return w
+	}
 	for _, k := range longWords {
-		if d := len(w) - len(k); d >= -1 && d <= 1 && w != k && !notLong[w] && oneMistake(w, k) {
+		if d := len(w) - len(k); d >= -1 && d <= 1 && oneMistake(w, k) {
 			return k
 		}
 	}
@@ -177,6 +189,9 @@ func strip(said []string) []string {
 	return out
 }
 
+// denialReach is how many words before a pattern a denial is looked for.
+const denialReach = 6
+
 // reader looks for hints; compared counts the words that it looked at.
 type reader struct{ compared int }
 
@@ -185,8 +200,8 @@ func (r *reader) read(all []clause) (Hint, bool) {
 		if k, ok := stopTable[strings.Join(slices.Compact(slices.Clone(c.words)), " ")]; ok && (len(all) == 1 || !typedOnly[k.Word]) {
 			return Hint{ruleStopWord, k.Language}, true
 		}
-		for at, w := range c.words {
-			for _, p := range starts[w] {
+		for at, n := range c.numbers {
+			for _, p := range starts[n] {
 				if (!p.rule.whole || len(all) == 1) && r.match(c, at, at, p.elements) && !r.denied(c, at, p) {
 					return Hint{p.rule.name, p.language.name}, true
 				}
@@ -200,17 +215,12 @@ func (r *reader) read(all []clause) (Hint, bool) {
 // nothing but auxiliaries between ("não quero que me tirem"), or a why ("why
 // don't you send me offers any more").
 func (r *reader) denied(c clause, at int, p *pattern) bool {
-	if p.rule.notAfter == "" {
-		return false
-	}
-	forbidden, between := p.language.sets[p.rule.notAfter], p.language.sets["aux"]
-	for i := at - 1; i >= 0 && i >= at-6; i-- {
+	for i := at - 1; i >= 0 && i >= at-denialReach; i-- {
 		r.compared++
-		if forbidden[c.words[i]] {
-			unless := i > 0 && p.language.sets["if"][c.words[i-1]] // "se não pararem"
-			return !unless
+		if p.notAfter.has(c.numbers[i]) {
+			return i == 0 || !p.unless.has(c.numbers[i-1]) // "se não pararem"
 		}
-		if !between[c.words[i]] {
+		if !p.between.has(c.numbers[i]) {
 			return false
 		}
 	}
@@ -224,7 +234,7 @@ func (r *reader) match(c clause, start, i int, es []element) bool {
 		return true
 	}
 	r.compared++
-	e, rest := es[0], es[1:]
+	e, rest := &es[0], es[1:]
 	switch e.kind {
 	case atStart:
 		return start == 0 && r.match(c, start, i, rest)
@@ -232,19 +242,21 @@ func (r *reader) match(c clause, start, i int, es []element) bool {
 		return c.ends(i) && r.match(c, start, i, rest)
 	case atStatement:
 		return c.ends(i) && !c.asked && r.match(c, start, i, rest)
+	case notThis:
+		return (i == len(c.words) || !e.words.has(c.numbers[i])) && r.match(c, start, i, rest)
 	case notNext:
 		j := i
-		for j < len(c.words) && j < i+gap && e.skip[c.words[j]] {
+		for j < len(c.words) && j < i+gap && e.skip.has(c.numbers[j]) {
 			j++
 		}
 		r.compared += j - i
-		return (j == len(c.words) || !e.words[c.words[j]]) && r.match(c, start, i, rest)
+		return (j == len(c.words) || !e.words.has(c.numbers[j])) && r.match(c, start, i, rest)
 	}
 	for n := 0; n <= e.most && i+n <= len(c.words); n++ {
 		if n >= e.least && r.match(c, start, i+n, rest) {
 			return true
 		}
-		if i+n == len(c.words) || e.kind == oneOf && !e.words[c.words[i+n]] {
+		if i+n == len(c.words) || e.kind == oneOf && !e.words.has(c.numbers[i+n]) {
 			return false
 		}
 	}

@@ -20,10 +20,10 @@ var english = &language{
 			hounding`),
 		"textimp": words("text txt message msg contact bother spam disturb harass annoy bug pester whatsapp"),
 		"cease":   words("stop quit cease discontinue refrain halt"),
-		"remove":  words("remove take delete drop get pull strike scrub unlist"),
+		"remove":  words("remove take delete drop get pull strike scrub unlist let wipe"),
 		"unsub":   words("unsubscribe unsub unsubscribing desubscribe optout"),
 		"det": words(`the a an any all of from off this that these those your ur you such kind kinds sort type types more anymore on in with via by for
-			through other every another out their being unwanted stupid annoying marketing promotional sales`),
+			through other every another out their being unwanted stupid annoying marketing promotional sales to`),
 		"this": words("this these anything stuff crap things that those nothing junk"),
 		"msg": words(`message messages msg msgs text texts txt txts sms whatsapp whatsapps promo promos promotion promotions offer offers ad ads advert adverts
 			advertising advertisement advertisements spam marketing newsletter newsletters notification notifications notices contact solicitation communication communications correspondence
@@ -31,11 +31,17 @@ var english = &language{
 		"pure": words("message messages msgs texts txts spam ads promos promotions newsletter newsletters"),
 		"other": words(`bill bills invoice invoices delivery deliveries order orders payment payments code codes reminder reminders appointment
 			appointments email emails mail voice audio waiting wait guest gift wedding`),
-		"annoyed": words("annoying ridiculous sick tired hate irritating bothering harassing"),
-		"list":    words("list lists group database mailing broadcast channel distribution newsletter system this here"),
+		"annoyed": words("annoying ridiculous sick tired hate irritating bothering harassing fedup relentless stupid invasive nuisance harassment pestering"),
+		"list":    words("list lists group database mailing broadcast channel distribution newsletter system this here records record contacts"),
 		"self":    words("number name contact info information details data phone"),
 		"old":     words("old previous former"),
 		"code":    words("code codes"),
+		"cut":     words("stop cease quit discontinue cancel halt stopping"),
+		"many":    words("messages msgs texts txts spam ads promos promotions offers blasts"),
+		"lose":    words("to lose losing miss missing stop cancel leave the"),
+		"place":   words("by at in near over on"),
+		"wrote":   words("wrote sent typed said replied texted"),
+		"go":      words("and but to because then"),
 	},
 	rules: []rule{
 		{name: "no_more_messages", notAfter: "why", // "I don't want to receive these messages"
@@ -43,12 +49,16 @@ var english = &language{
 				"<not>/nolonger <want> to? in? <receive>",
 				"not interested in <receive>",
 				"rather not <receive>",
+				"no interest in <receive>",
+				"not get/receive",
 				"<not>/nolonger <want> to? hear",
 			},
 			tails: []string{".", "<det>* <msg> -<other>", "<det>* <this>", "from you/u/this"}},
 		{name: "no_more_messages", // "no more promos"
 			heads: []string{
 				"dont/nolonger/never <want> <det>* <msg> -<other>",
+				"dont/nolonger <want> ~<lose> .. <many> -<other>",
+				"dont/nolonger <want> anything from",
 				"dont/nolonger <want> <det>* these/this <more>? .",
 				"<not>/nolonger <want> to? be contacted/messaged/texted/bothered/disturbed",
 				"<not>/nolonger <want> to? be on/in/part <det>* <list> -<other>",
@@ -59,8 +69,8 @@ var english = &language{
 				"^ no <pure> !",
 				"enough <det>* <msg>",
 				"enough .. <pure>",
-				"<cease> getting/receiving <det>* <msg>/<this> -<other>",
 			}},
+		{name: "no_more_messages", notAfter: "not", heads: []string{"<cease> getting/receiving <det>* <msg>/<this> -<other>"}},
 		{name: "no_more_codes", notAfter: "not", // "stop sending codes"
 			heads: []string{
 				"<cease> <sending>/getting/receiving <me>? <det>* <code>",
@@ -75,6 +85,7 @@ var english = &language{
 				"<cease> from? <texting>",
 				"<cease> <det>* <pure>/communication/communications/contact -<other>",
 				"<cease> it? with <det>* <msg>",
+				"<cut> ~<place> .. <many> -<other>",
 				"<cease> it/this/that !",
 				"cease and desist",
 				"make it/this/them stop !",
@@ -86,6 +97,8 @@ var english = &language{
 			heads: []string{
 				"ask/asked/asking/tell/told/telling .. to stop !",
 				"say/said/saying stop !",
+				"<wrote> stop/unsubscribe/cancel .",
+				"<wrote> stop/unsubscribe <go>",
 			}},
 		{name: "still_sending", notAfter: "not", // "why do I keep getting these messages"
 			heads: []string{
@@ -98,11 +111,14 @@ var english = &language{
 		{name: "annoyed", // "too many messages"
 			heads: []string{
 				"too many <det>* <pure>",
+				"^ many <pure>",
 				"too much <det>* spam",
 				"you/u/yall text/message/txt/msg too .. much/often",
 				"<pure> are .. <annoyed> !",
-				"<annoyed> .. <pure>",
+				"<annoyed> .. <many>",
 				"you/youre are? .. <annoyed> !",
+				"you people are <annoyed> !",
+				"this is harassment/ridiculous/annoying !",
 			}},
 		{name: "do_not_send", notAfter: "why", // "don't text me again"
 			heads: []string{
@@ -115,7 +131,7 @@ var english = &language{
 			}},
 		{name: "do_not_send", notAfter: "why", // "dont send me anything"
 			heads: []string{"<not> <more>? send <me>?"},
-			tails: []string{"<det>* <msg> -<other>", "<det>* <this>"}},
+			tails: []string{"<det>* <msg> -<other>", "<det>* <this>", "<more> .", ".. stuff/ads"}},
 		{name: "unsubscribe", notAfter: "not", // "how do I unsubscribe?"
 			heads: []string{
 				"<unsub> me/us?",
@@ -130,18 +146,21 @@ var english = &language{
 		{name: "remove_me", notAfter: "not", // "delete my number"
 			heads: []string{
 				"<remove>/lose/erase/forget all? my/this personal/phone/cell/mobile? <self> -<old>",
+				"my <self> taken/removed/deleted/erased/off",
+				"erasure .. data",
+				"to be forgotten",
 				"be removed/unsubscribed/deleted .",
 				"be removed/deleted/unsubscribed/taken off? <det>* <list> -<other>",
 				"^ delete me .",
 			}},
 		{name: "leave_list", notAfter: "not", // "I want out"
 			heads: []string{
-				"leave/quit/exit <det>* list/group/channel/broadcast -<other>",
+				"leave/leaving/quit/exit <det>* list/group/channel/broadcast -<other>",
 				"want out !",
 				"let me out !",
 			}},
 		{name: "how_to_leave", notAfter: "not", // "how do I make this stop"
-			heads: []string{"how/where/what/which/way .. stop/cancel/quit/leave/unsubscribe/optout"},
+			heads: []string{"how/where/what/which/way .. stop/quit/leave/unsubscribe/optout", "^ how/where .. cancel", "way/how .. out"},
 			tails: []string{".", "<det>* this/these/it .", "<det>* <pure>"}},
 		{name: "leave_me_alone", notAfter: "not", // "leave me alone"
 			heads: []string{
@@ -160,6 +179,7 @@ var english = &language{
 		{name: "will_block", // "reported as spam"
 			heads: []string{
 				"^ blocked !",
+				"time i block !",
 				"^ reported !",
 				"^ blocking/reporting you/u/this",
 				"reported/reporting <det>* as spam",
@@ -170,6 +190,9 @@ var english = &language{
 				"^ wrong number/person",
 				"have/got/texting/messaging <det>* wrong number/person",
 				"this isnt .. number/phone",
+				"this isnt her/him/them",
+				"changed her/his/their number",
+				"this is my kids/sons/daughters/mothers/moms phone/number",
 				"number/phone nolonger? belongs to",
 			}},
 		{name: "never_asked", // "I never signed up for this"
@@ -177,6 +200,9 @@ var english = &language{
 				"never/didnt signed/sign up",
 				"never/didnt subscribed/subscribe",
 				"never/didnt opted/opt in",
+				"never/didnt gave/give you/u? my .. number",
+				"nobody asked for",
+				"who authorized/authorised/allowed you",
 				"never/didnt gave/give you? permission/consent",
 				"never/didnt agreed/agree to <det>? <msg>/receive/get/this",
 				"never/didnt asked/ask for <det>? <msg>",

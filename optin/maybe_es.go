@@ -15,54 +15,61 @@ var spanish = &language{
 		"more":    words("mas nunca jamas"),
 		"me":      words("me nos mi a"),
 		"receive": words("recibir recibirlos recibirlas recibiendo recivir resibir recibo reciba"),
-		"send": words(`mandar mandarme mandarnos mandando mandandome enviar enviarme enviarnos enviando enviandome escribir escribirme escribiendo
-			escribiendome`),
-		"sendimp": words("lleguen llegue mande manden mandes mandeis manda mandar envie envien envies envia enviar escriba escriban escribas escribir"),
+		"send":    words(inflect("mand envi", "ar arme arnos ando andome andonos"), "escribir escribirme escribirnos escribiendo escribiendome"),
+		"sendimp": words(inflect("mand envi", "e en es a ar ara aran eis"), "lleguen llegue escriba escriban escribas escribir"),
 		"call":    words("llame llamen llames llamar contacte contacten contactes contactar busquen busque escriba escriban escribas"),
-		"annoy":   words("moleste molesten molestes molestar joda jodan jodas joder fastidie fastidien fastidies chinguen chingues friegue frieguen acosen"),
+		"annoy":   words(inflect("molest fastidi", "e en es ar"), "joda jodan jodas joder chinguen chingues friegue frieguen acosen insistan insista insistas"),
 		"bother": words(`molestar molestarme molestando molestandome joder joderme jodiendo fastidiar fastidiarme fastidiando llamar llamarme llamando llamandome
 			contactar contactarme escribirme escribiendome acosar acosarme chingar insistir spamear`),
-		"cease":  words("deja deje dejen dejar dejad dejo dejame dejenme dejeme paren pare parar paro cesen cese cesar eviten"),
-		"cancel": words("cancelar cancela cancele cancelen cancelo anular anula anulen suspender suspendan desactivar desactiven bloquear"),
+		"cease":  words("deja deje dejen dejes dejar dejaran dejad dejo dejame dejenme dejeme paren pare para parar pararan paro cesen cese cesar eviten"),
+		"cancel": words(inflect("cancel anul desactiv", "ar a e en es aran o"), "suspender suspendan bloquear"),
 		"quit":   words("salir salgo parar paro cancelar cancelo salirme desuscribirme desuscribo desactivar desactivo"),
-		"remove": words(`sacame saquenme saqueme sacarme saquen saca saque sacar quitame quitenme quiteme quitarme quiten quita quite quitar borrame borrenme borreme
-			borrarme borren borra borre borrar eliminame eliminenme elimineme eliminarme eliminen elimina elimine eliminar retirenme retirame retiren retirar remover remuevan remueva`),
+		"remove": words(inflect("quit borr elimin retir", "a e en es ar aran ara an"), "saca saque saquen saques sacar sacaran sacara sacan remover remuevan remueva"),
 		"removeme": words(`sacame saquenme saqueme sacarme quitame quitenme quiteme quitarme borrame borrenme borreme borrarme eliminame eliminenme elimineme
 			eliminarme retirenme retirame retirarme remuevanme`),
 		"removed": words("eliminado eliminada borrado borrada removido removida retirado retirada quitado quitada excluido excluida"),
-		"annoyed": words("harto harta hartos pesado pesados pesada pesadas fastidio insoportable insoportables molesto molesta molestos cansan cansado cansada hartan"),
-		"role":    words("de del yo la el quien cliente socio socia seguro segura mayor menor alergico alergica experto experta nuevo nueva"),
-		"leave":   words("salir salirme salgo saliendo salirnos"),
+		"annoyed": words("harto harta hartos pesado pesados pesada pesadas fastidio insoportable insoportables molesto molesta molestos cansan cansado cansada hartan coronilla odio detesto",
+			"cansones cansadores insistentes insistente invasivos invasivo acoso"),
+		"role":  words("de del yo la el quien cliente socio socia seguro segura mayor menor alergico alergica experto experta nuevo nueva"),
+		"leave": words("salir salirme salgo saliendo salirnos"),
 		"unsub": words(`desuscribir desuscribirme desuscribirse desuscribanme desuscribame desuscribeme desuscribete desuscribo desuscripcion desinscribir
-			desinscribirme desinscribanme desapuntarme desafiliarme`),
+			desinscribirme desinscribanme desapuntarme desafiliarme desuscriben desuscriba desuscriban`),
 		"give": words("dar darme darnos darse denme deme den de dame da doy di dense den dese darnos"),
 		"det": words(`el la los las lo un una unos unas de del al da este esta estos estas ese esa esos esas su sus tu tus tipo tanto tanta tantos tantas ningun
-			ninguna ninguno cualquier mas todo toda todos todas tal con en por via otro otra otros otras aquel ni`),
+			ninguna ninguno cualquier mas todo toda todos todas tal con en por via otro otra otros otras aquel ni a`),
 		"this": words("esto eso nada cosas cosa esos estos"),
 		"msg": words(`mensaje mensajes mensage mensages msj msjs mje mjes msg msgs sms whatsapp wasap wasaps whatsapps wsp wpp promocion promociones promo promos
 			promocionales oferta ofertas publicidad publicidades propaganda propagandas anuncio anuncios spam marketing novedades informacion info
-			informaciones contenido notificaciones notificacion llamadas newsletter boletin boletines cadenas basura porqueria porquerias comunicaciones`),
-		"pure": words("mensaje mensajes msj msjs publicidad propaganda spam anuncios newsletter promociones"),
+			informaciones contenido notificaciones notificacion llamadas newsletter boletin boletines cadenas basura porqueria porquerias comunicaciones mensagem mensagens`),
+		"pure": words("mensaje mensajes msj msjs publicidad propaganda spam anuncios newsletter promociones mensagem mensagens"),
 		"other": words(`factura facturas boleta boletas cobro cobros cobranza entrega envio envios pedido pedidos pago pagos compra compras codigo codigos
 			recordatorio recordatorios cita citas turno turnos voz audio correo correos email emails mail espera regalos boda invitados estudio`),
-		"list":  words("lista listas grupo grupos difusion canal base mailing contactos aqui ahi aca esto eso newsletter boletin boletines"),
+		"list":  words("lista listas grupo grupos difusion canal base mailing contactos aqui ahi aca esto eso newsletter boletin boletines sistema registro registros"),
 		"mine":  words("mi mis este ese"),
-		"self":  words("numero numeros contacto telefono tel celular cel nombre datos whatsapp wasap"),
+		"self":  words("numero numeros contacto telefono tel celular cel nombre datos whatsapp wasap registro registros"),
 		"old":   words("viejo vieja antiguo antigua anterior"),
 		"code":  words("codigo codigos token tokens"),
 		"peace": words("paz tranquilo tranquila tranquilos"),
+		"cut":   words(inflect("cancel anul", "ar a e en es aran"), "paren pare parar cesar cesen cese suspender suspendan suspension cancelacion bloquear desactivar"),
+		"many":  words("mensajes msj msjs mjes publicidad propaganda promociones promos ofertas spam anuncios cadenas mensagens"),
+		"lose":  words("perder perderme dejar parar salir cancelar bloquear que quedarme"),
+		"wrote": words("escribi mande puse envie respondi dije teclee"),
+		"go":    words("y pero para porque pq por que desde antes"),
 	},
 	rules: []rule{
 		{name: "no_more_messages", notAfter: "why", // "ya no quiero recibir nada"
 			heads: []string{
 				"<not> me? <want>? <more>? <receive> <more>?",
 				"<not> <want> seguir recibiendo",
+				"<not> tengo <more>? interes en .. <receive>",
 			},
 			tails: esAbout},
 		{name: "no_more_messages", // "no quiero publicidad", "basta de mensajes"
 			heads: []string{
 				"<not> me? <want> <more> <det>* <msg> -<other>",
-				"<not> me? <want> <det>* <pure> -<other>",
+				"<not> me? <want> <det>* <pure>/ofertas -<other>",
+				"<not> <want> ~<lose> .. <many> -<other>",
+				"<not> me interesa/interesan nada .. esto/eso",
 				"<not> <want> <more> nada",
 				"<not> <want> nada de .",
 				"<not> <want> <more>? saber <more>? nada",
@@ -91,23 +98,28 @@ var spanish = &language{
 				"<cease> de <me>? <bother>",
 				"<cease>/cortenla/cortala/bajenle/parenle/dejenle con/a <det>* <msg>/esto/eso -<other>",
 				"<cease> <det>* <pure> .",
+				"<cut> .. <many> -<other>",
 				"stop <send> <det>* <msg>",
 				"^ paren !",
 				"^ parenle/parale !",
 				"^ pueden/puede/podrian/quisiera* parar/salir !",
 			}},
 		{name: "stop_sending", // "no paran de mandar mensajes": a complaint
-			heads: []string{"no paran/dejan/para/deja/cansan de <me>? <send>/<bother>"}},
+			heads: []string{"no paran/dejan/para/deja/cansan de <me>? <send>/<bother>"},
+			tails: []string{".", "<det>* <pure>/ofertas"}},
 		{name: "asked_before", notAfter: "not", // "ya les dije que paren"
 			heads: []string{
 				"pedi/pedir/pido/dije/decir/digo/avise/aviso .. paren/parar/dejen/salir !",
 				"ultima vez que .. aviso/pido/digo !",
+				"<wrote> baja/salir/stop/parar .",
+				"<wrote> baja/salir/stop/parar <go>",
 				"cuantas veces .. <not> <want> .. <msg>",
 			}},
 		{name: "still_sending", // "siguen mandando mensajes"
 			heads: []string{
 				"siguen/sigue/continuan/continua/insisten/insiste en? <me>? <send>/<bother>",
 				"sigo/seguimos recibiendo",
+				"siguen/sigue llegando/entrando/viniendo",
 				"porque recibo/recibimos",
 			},
 			tails: []string{".", "<det>* <msg> -<other>", "esto/eso"}},
@@ -115,7 +127,8 @@ var spanish = &language{
 			heads: []string{
 				"demasiados/demasiadas/tantos/tantas/tanta/mucha <det>* <pure>",
 				"muchos mensajes !",
-				"<annoyed> .. <pure>",
+				"<annoyed> .. <many>",
+				"que/puro/tanto/mucho spam !",
 				"<det> <pure> .. <annoyed> !",
 				"son .. <annoyed> !",
 			}},
@@ -142,7 +155,7 @@ var spanish = &language{
 			heads: []string{
 				"<unsub>",
 				"me? <give> de/d baja",
-				"^ <want>/pido/solicito <det>* mi? baja",
+				"^ <want>/pido/solicito <det>* mi? baja definitiva/inmediata?",
 				"<cancel> <det>* mi? suscripcion/subscripcion",
 			},
 			tails: []string{".", "<det>* <list> -<other>", "<det>* <msg> -<other>", "<det>* <mine>? <self> -<old>"}},
@@ -162,21 +175,24 @@ var spanish = &language{
 			tails: []string{".", "<det>* <list> -<other>"}},
 		{name: "remove_me", notAfter: "not", // "borren mi número"
 			heads: []string{
-				"<remove> <det>* <mine> <self> -<old>",
 				"eliminado/borrado/retirado/removido <mine> <self>",
 				"eliminacion/exclusion/baja <det>* <mine> <self>",
 				"derecho/derechos .. supresion/cancelacion/olvido",
 			}},
+		{name: "remove_me", notAfter: "not", // "borren mi número de la lista"
+			heads: []string{"<remove>/olviden/olvida/olvide <det>* <mine> <self>"},
+			tails: []string{".", "personales", "<det>* <list> -<other>", "<go>"}},
 		{name: "leave_list", notAfter: "not", // "quiero salir del grupo"
 			heads: []string{"<leave> <det>* <list> -<other>"}},
 		{name: "how_to_leave", notAfter: "not", // "¿cómo hago para salir?"
-			heads: []string{"como/donde/cual .. <quit>"},
+			heads: []string{"como/donde/cual .. ~cancelar/cancelo <quit>", "^ como/donde .. cancelar/cancelo"},
 			tails: []string{".", "<det>* esto/eso .", "<det>* <pure> -<other>", "de recibir"}},
 		{name: "leave_me_alone", notAfter: "not", // "déjenme en paz"
 			heads: []string{
 				"me? dejame/dejenme/dejeme/dejen/deja/dejarme en <peace>",
 				"dejenme/dejame <peace>",
 				"basta de molestar",
+				"olvidense/olvidate/olvidese de mi",
 				"^ basta !",
 				"^ suficiente !",
 				"^ alto !",
@@ -187,16 +203,20 @@ var spanish = &language{
 		{name: "will_block",
 			heads: []string{
 				"los/te/lo bloqueo/denuncio/reporto",
+				"yo/proxima .. bloqueo/denuncio .",
 				"^ bloqueado/bloqueados/reportado y? reportado/bloqueado/denunciado? !",
 			}},
-		{name: "spam", heads: []string{"esto/eso/es/puro/mucho spam"}, tails: []string{"!"}},
+		{name: "spam", heads: []string{"esto/eso/es/puro/mucho spam !"}},
 		{name: "wrong_person", // "se equivocaron de número"
 			heads: []string{
 				"^ es? <det>* numero/persona equivocado/equivocada !",
 				"<send>/mandan/escriben/escribiendo .. persona/numero equivocada/equivocado",
 				"equivocan/equivocaron/equivoco/equivocado/equivocados de numero/persona",
 				"este/ese numero/celular/telefono/cel/whatsapp no/yano es/pertenece",
-				"^ no soy -<role> .. !",
+				"este/ese numero/celular/telefono es de/del mi/otra/otro",
+				"^ aqui no vive/es/esta",
+				"ella/el cambio de numero",
+				"^ no soy ~<role> .. !",
 			}},
 		{name: "never_asked", // "nunca autoricé que me escriban"
 			heads: []string{"<not> yo? les? autorice/autorizo/consenti/autorizamos"},
@@ -204,6 +224,7 @@ var spanish = &language{
 		{name: "never_asked", // "nunca me suscribí a esto"
 			heads: []string{
 				"<not> me suscribi/registre/inscribi/apunte/anote",
+				"<not> les? di mi numero/contacto/telefono",
 				"<not> les? di/he mi? permiso/autorizacion/consentimiento/dado",
 				"<not> les? pedi/solicite/acepte que? recibir/<det>? <pure>",
 			}},

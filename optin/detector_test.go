@@ -2,6 +2,7 @@ package optin
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -222,6 +223,60 @@ func TestWordsCanBeMet(t *testing.T) {
 	for pair, one := range pairs {
 		if !slices.Equal(strings.Fields(fold(pair)), strings.Fields(pair)) || one != "" && courtesies[one] {
 			t.Errorf("the pair %q: %q", pair, one)
+		}
+	}
+}
+
+// What the signs of a pattern mean.
+func TestPatterns(t *testing.T) {
+	l := &language{name: "test", sets: map[string]map[string]bool{
+		"no": words("no"), "aux": words("want"), "if": words("if"), "det": words("the my"), "bill": words("bill"), "box": words("box crate"),
+	}}
+	for _, c := range []struct {
+		pattern, text string
+		want          bool
+	}{
+		{"open <box>", "open crate", true},
+		{"open <box>/bag", "open bag", true},
+		{"open box", "open crate", false},
+		{"open the? box", "open box", true},
+		{"open the? box", "open the box", true},
+		{"open the? box", "open the the box", false},
+		{"open the* box", "open the the the the box", true},
+		{"open the* box", "open the the the the the box", false},
+		{"open .. box", "open box", true},
+		{"open .. box", "open a b c d box", true},
+		{"open .. box", "open a b c d e box", false},
+		{"open .. box", "open a, box", false}, // another clause
+		{"^ open", "open it", true},
+		{"^ open", "I open", false},
+		{"^ open", "hm, open", true},
+		{"open .", "open", true},
+		{"open .", "open?", true},
+		{"open .", "open please", true}, // a courtesy
+		{"open .", "open it", false},
+		{"open !", "open!", true},
+		{"open !", "open?", false},
+		{"open ~<bill>", "open", true},
+		{"open ~<bill>", "open bill", false},
+		{"open ~<bill>", "open the bill", true},
+		{"open -<bill>", "open the box", true},
+		{"open -<bill>", "open the bill", false},
+		{"open -<bill>", "open the my the bill", false},
+	} {
+		numbers := compiler{maps.Clone(vocabulary)}
+		p := numbers.patterns(l, &rule{name: "x", notAfter: "no", heads: []string{c.pattern}})[0]
+		got := false
+		for _, cl := range clauses(c.text) {
+			for i, w := range cl.words {
+				cl.numbers[i] = numbers.numbers[w]
+			}
+			for at := range cl.words {
+				got = got || p.firsts()[cl.numbers[at]] && new(reader).match(cl, at, at, p.elements)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%q in %q: %t", c.pattern, c.text, got)
 		}
 	}
 }

@@ -226,7 +226,7 @@ var portuguese = &language{
 				"numero mudou .. dono",
 				"mudou .. dono <det>* numero/celular",
 				"esse/este numero/celular/telefone e/eh do/da/de meu/minha/outra/outro",
-				"^ aqui nao/n e/eh/mora a/o/nenhum/nenhuma/nenhuma",
+				"^ aqui nao/n e/eh/mora a/o/nenhum/nenhuma",
 				"ela/ele trocou/mudou de numero",
 				"^ <not> sou a/o/essa/esse .. !",
 			}},

@@ -3,9 +3,10 @@ package optin
 import "strings"
 
 // language holds the words and rules of one language. Every set is a list of
-// folded words; patterns name it in angle brackets. Three sets have a meaning of
+// folded words; patterns name it in angle brackets. Five sets have a meaning of
 // their own: not and why are what a rule's notAfter names, aux what may stand
-// between such a word and the rule, and if what undoes them ("if you don't stop").
+// between such a word and the rule, if what undoes them ("if you don't stop"), and
+// det what stands between a verb and its object ("from all of your").
 type language struct {
 	name  string
 	sets  map[string]map[string]bool

@@ -157,10 +157,12 @@ func TestStopButton(t *testing.T) {
 func shout(s string) string {
 	var b strings.Builder
 	for _, r := range s {
-		b.WriteRune(unicode.ToUpper(r))
-		if unicode.IsLetter(r) {
-			b.WriteString("\u0301\u200d")
+		if !unicode.IsLetter(r) {
+			b.WriteRune(r)
+			continue
 		}
+		b.WriteRune(unicode.ToUpper(r))
+		b.WriteString("\u0301\u200d")
 	}
 	return b.String()
 }
@@ -173,6 +175,9 @@ func FuzzStop(f *testing.F) {
 		once := fold(s)
 		if twice := fold(once); twice != once {
 			t.Errorf("fold(%q) = %q, again %q", s, once, twice)
+		}
+		if loud := fold(shout(s)); loud != once {
+			t.Errorf("fold(%q) = %q, in capitals %q", s, once, loud)
 		}
 		k, ok := Stop(s)
 		if ok && stopTable[k.Word] != k {

@@ -185,24 +185,3 @@ CREATE TABLE code_baselines (
   most_verified INTEGER NOT NULL,
   at            INTEGER NOT NULL
 );
-
--- owner: otp
--- Codes handed to the fallback hook, at most one at a time per challenge.
-CREATE TABLE code_fallbacks (
-  id           INTEGER PRIMARY KEY,
-  challenge_id TEXT NOT NULL,
-  gen          INTEGER NOT NULL,
-  phone_key    TEXT NOT NULL,
-  country      TEXT NOT NULL,
-  channel      TEXT NOT NULL,
-  state        TEXT NOT NULL CHECK (state IN ('queued','sending','sent','failed','unknown','expired')),
-  detail       TEXT NOT NULL DEFAULT '',
-  attempt      INTEGER NOT NULL DEFAULT 0,
-  not_before   INTEGER NOT NULL DEFAULT 0,
-  at           INTEGER NOT NULL,
-  ended_at     INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX code_fallbacks_challenge ON code_fallbacks (challenge_id);
-CREATE INDEX code_fallbacks_phone ON code_fallbacks (phone_key, at);
-CREATE INDEX code_fallbacks_country ON code_fallbacks (country, at);
-CREATE INDEX code_fallbacks_open ON code_fallbacks (not_before) WHERE state IN ('queued','sending');

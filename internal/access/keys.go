@@ -67,9 +67,9 @@ var (
 // keyLength is that of every key: a longer text is not even looked at.
 const keyLength = len("jnl_") + 12 + len("_") + 43
 
-// noHash stands for the hash of an unknown key: nothing hashes to what is not
-// hex.
-const noHash = "----------------------------------------------------------------"
+// noHash stands for the hash of an unknown key, quoted for SQL: nothing hashes to
+// what is not hex.
+const noHash = "'----------------------------------------------------------------'"
 
 // keyColumns are those of keyRow.
 const keyColumns = `id, client, hash, scopes, purposes, countries, created_at, created_by, expires_at, revoked_at, revoked_by FROM api_keys`
@@ -80,7 +80,7 @@ var (
 	sqlKey = store.SQL(`SELECT ` + keyColumns + ` WHERE id = ?1`)
 	// sqlPresented reads one row for every id; that of an unknown one has the hash
 	// of no key, and is as long.
-	sqlPresented = store.SQL(`SELECT p.id, coalesce(k.client, 'nobody'), coalesce(k.hash, '` + noHash + `'), coalesce(k.scopes, '["otp:send","otp:verify"]'),
+	sqlPresented = store.SQL(`SELECT p.id, coalesce(k.client, 'nobody'), coalesce(k.hash, ` + noHash + `), coalesce(k.scopes, '["otp:send","otp:verify"]'),
 		coalesce(k.purposes, '[]'), coalesce(k.countries, '[]'), coalesce(k.created_at, 0), coalesce(k.created_by, 'nobody'), coalesce(k.expires_at, 0),
 		coalesce(k.revoked_at, 0), coalesce(k.revoked_by, '') FROM (SELECT CAST(?1 AS TEXT) AS id) p LEFT JOIN api_keys k ON k.id = p.id`)
 	sqlKeys      = store.SQL(`SELECT ` + keyColumns + ` ORDER BY created_at DESC, id`)

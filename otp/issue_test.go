@@ -399,3 +399,20 @@ func TestLimitsOfAPurpose(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// An unsafe configuration does not start, and every reason is told.
+func TestNewRefusesUnsafe(t *testing.T) {
+	w := newWorld(t)
+	cfg := testConfig()
+	cfg.MaxSends, cfg.AllowUnsafe = 0, true
+	p := cfg.Purposes["login"]
+	p.Digits = 4
+	cfg.Purposes["login"] = p
+	_, err := New(cfg, w.deps)
+	if err == nil || !strings.Contains(err.Error(), "otp.purposes.login.digits") || !strings.Contains(err.Error(), "max_sends_24h") {
+		t.Errorf("%v", err)
+	}
+	if _, err := New(testConfig(), Deps{}); err == nil {
+		t.Error("it needs nothing")
+	}
+}

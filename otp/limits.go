@@ -172,7 +172,7 @@ func (o *OTP) tallies(q store.Querier, a sendAsk, f *facts) error {
 }
 
 func phoneSends(q store.Querier, a sendAsk) ([]sentCode, error) {
-	return store.All[sentCode](q, sqlPhoneSends, a.phoneKey, store.Millis(q.Now())-week.Milliseconds(), a.trusted, mostRows)
+	return store.All[sentCode](q, sqlPhoneSends, a.phoneKey, store.Millis(q.Now())-keepSends.Milliseconds(), a.trusted, mostRows)
 }
 
 // refuse says no, and until when. The counts by ten minutes are read only where

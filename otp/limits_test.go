@@ -402,7 +402,7 @@ func (m *meter) step(rt *rapid.T, md *model, l Limits, seen map[string]int) {
 		s := &md.sent[rapid.IntRange(0, len(md.sent)-1).Draw(rt, "earlier")]
 		switch act {
 		case 3:
-			if s.counted && s.verified == 0 && !s.again {
+			if s.counted && s.verified == 0 && !s.again && now-s.at < msHour { // no challenge lives longer
 				s.verified = now
 				m.verify(s.message)
 			}

@@ -18,10 +18,19 @@ type OTP struct {
 	roads roads // of the writer
 }
 
-// New returns the room, or what is wrong with the configuration.
+// New returns the room, or all that Check finds unsafe in the configuration.
 func New(cfg Config, deps Deps) (*OTP, error) {
 	if deps.DB == nil || deps.Keys == nil || deps.Log == nil {
 		return nil, errors.New("otp: it needs a database, keys and a log")
+	}
+	var unsafe []error
+	for _, f := range Check(cfg) {
+		if f.Level == LevelError {
+			unsafe = append(unsafe, errors.New(f.String()))
+		}
+	}
+	if len(unsafe) > 0 {
+		return nil, errors.Join(unsafe...)
 	}
 	return &OTP{cfg: cfg, deps: deps}, nil
 }

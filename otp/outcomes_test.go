@@ -373,7 +373,8 @@ func TestIdentityChanged(t *testing.T) {
 		"by answer": func(w *world, m outbox.Message) { w.settle(t, m, outbox.Failed, failing(137000)) },
 		"by status": func(w *world, m outbox.Message) { w.settle(t, m, outbox.Accepted); w.status(t, m, "failed", 137000) },
 	} {
-		w := newWorld(t, func(c *Config) { c.Fallback.Mode = "on_failed" })
+		w := newWorld(t)
+		w.cfg.Fallback.Mode = "on_failed" // which it must not
 		// A first success teaches the key, and the next code names it.
 		v := w.issue(t)
 		m, code := w.deliver(t)

@@ -5,12 +5,14 @@ import (
 	"time"
 )
 
-// How long what was sent counts. The rows of code_sends are kept for a week, the
-// counts for the fourteen whole days that a baseline is made of.
+// How long what was sent counts. The rows of code_sends are kept for a week and
+// an hour, so that a right code is known as long as what it forgives; the counts
+// for the fourteen whole days that a baseline is made of.
 const (
 	tenMinutes = 10 * time.Minute
 	day        = 24 * time.Hour
 	week       = 7 * day
+	keepSends  = week + quiet    // a right code is less than an hour younger than its send
 	quiet      = time.Hour       // ends a run of sends: the cooldown starts again
 	firstWait  = 2 * time.Minute // after too many unverified sends in a row; doubles up to a day
 	mostRows   = 1000            // sends that are looked at per phone and per address, the newest

@@ -103,7 +103,7 @@ func (o *OTP) sweepLimits(tx *store.Tx, limit int) (removed int, err error) {
 		stmt *store.Stmt
 		from int64
 	}{
-		{sqlSweepSends, now - week.Milliseconds()},
+		{sqlSweepSends, now - keepSends.Milliseconds()},
 		{sqlSweepFails, now - day.Milliseconds()},
 		{sqlSweepRates, now * 1000},
 		{sqlSweepCount, bucketOf(now - 15*day.Milliseconds())},

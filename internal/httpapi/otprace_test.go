@@ -112,7 +112,7 @@ func TestRightCodeOnce(t *testing.T) {
 	c, urls := client64(), d.servers(3)
 	defer c.CloseIdleConnections()
 	none := func(int) []string { return nil }
-	for range rounds(t, 100) {
+	for range rounds(t, 500) {
 		id := d.issue(d.phone())
 		body := guess(d.code(id))
 		got := d.parallel(c, urls, 64, "/v1/otp/"+id+"/verify", func(int) string { return body }, none)
@@ -129,7 +129,7 @@ func TestFiveGuesses(t *testing.T) {
 	c, urls := client64(), d.servers(3)
 	defer c.CloseIdleConnections()
 	none := func(int) []string { return nil }
-	for range rounds(t, 20) {
+	for range rounds(t, 500) {
 		id := d.issue(d.phone())
 		code := d.code(id)
 		got := d.parallel(c, urls, 64, "/v1/otp/"+id+"/verify", func(i int) string { return guess(other(code, i)) }, none)

@@ -198,11 +198,12 @@ func TestPlanSaysEverything(t *testing.T) {
 func TestPlanOfFaults(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		w.put("m.csv", people(1, 2)+"x;1\n"+"y;"+testPhone(1)+"\n")
-		for more, want := range map[string]string{
-			"colour = 1": "colour",
-			"":           "more than max_rejected_percent = 5",
-			"max_rejected_percent = 100\nduplicates = \"fail\"": "names 1 numbers again",
+		for _, c := range []struct{ more, want string }{ // the last file, which has no fault of its own, is checked again below
+			{"colour = 1", "colour"},
+			{"", "more than max_rejected_percent = 5"},
+			{"max_rejected_percent = 100\nduplicates = \"fail\"", "names 1 numbers again"},
 		} {
+			more, want := c.more, c.want
 			w.put("m.toml", oneOff("m", "2026-11-25T10:00:00", more, ""))
 			_, problems, err := w.c.Plan(t.Context(), w.path("m.toml"), PlanOptions{})
 			if err != nil || !problems.HasErrors() || !strings.Contains(problems.Errors().Error(), want) || problems.Errors()[0].Line == 0 {

@@ -1,8 +1,7 @@
 package store
 
 import (
-	"context"
-	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -46,6 +45,7 @@ func writerDSN(file string) string {
 	q.Set("_busy_timeout", "5000")
 	q.Set("_foreign_keys", "on")
 	q.Set("_secure_delete", "on")
+	q.Set("_mutex", "no") // one goroutine at a time uses a connection
 	return dsn(file, q)
 }
 
@@ -53,6 +53,7 @@ func readerDSN(file string) string {
 	q := url.Values{}
 	q.Set("mode", "ro")
 	q.Set("_query_only", "on")
+	q.Set("_mutex", "no")
 	q.Set("_synchronous", "FULL")
 	q.Set("_busy_timeout", "5000")
 	return dsn(file, q)
@@ -87,44 +88,36 @@ func checkVersion() error {
 // conn is one connection with its prepared statements. One goroutine uses it
 // at a time.
 type conn struct {
-	c     *sql.Conn
-	raw   *sqlite3.SQLiteConn
-	stmts map[*Stmt]*sql.Stmt
+	raw      *sqlite3.SQLiteConn
+	stmts    map[*Stmt]*prepared
+	controls map[string]*prepared // BEGIN, COMMIT and the like
 }
 
-func newConn(ctx context.Context, pool *sql.DB, pragmas []pragma) (*conn, error) {
-	c, err := pool.Conn(ctx)
+func newConn(dsn string, pragmas []pragma) (*conn, error) {
+	dc, err := (&sqlite3.SQLiteDriver{}).Open(dsn)
 	if err != nil {
 		return nil, err
 	}
+	c := &conn{raw: dc.(*sqlite3.SQLiteConn), stmts: map[*Stmt]*prepared{}, controls: map[string]*prepared{}}
+	if err := c.configure(pragmas); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+func (c *conn) configure(pragmas []pragma) error {
 	for _, p := range pragmas {
-		var got string
-		if err := c.QueryRowContext(ctx, "PRAGMA "+p.name).Scan(&got); err != nil {
-			return nil, fmt.Errorf("read back %s: %w", p.name, err)
+		got, err := c.value("PRAGMA " + p.name)
+		if err != nil {
+			return fmt.Errorf("read back %s: %w", p.name, err)
 		}
 		if !strings.EqualFold(got, p.want) {
-			return nil, fmt.Errorf("%s is %q and must be %q; the file system may not support it", p.name, got, p.want)
+			return fmt.Errorf("%s is %q and must be %q; the file system may not support it", p.name, got, p.want)
 		}
-	}
-	out := &conn{c: c, stmts: map[*Stmt]*sql.Stmt{}}
-	// The writer asks this driver connection whether its transaction still
-	// stands; the connection is pinned, so the pointer stays good.
-	err = c.Raw(func(dc any) error {
-		raw, ok := dc.(*sqlite3.SQLiteConn)
-		if !ok {
-			return fmt.Errorf("driver connection is a %T", dc)
-		}
-		out.raw = raw
-		return nil
-	})
-	if err != nil {
-		return nil, err
 	}
 	// 4,000 pages (16 MB) between checkpoints: fewer stalls in a campaign.
-	if _, err := c.ExecContext(ctx, "PRAGMA wal_autocheckpoint = "+strconv.Itoa(4000)); err != nil {
-		return nil, err
-	}
-	return out, nil
+	_, err := c.value("PRAGMA wal_autocheckpoint = " + strconv.Itoa(4000))
+	return err
 }
 
 // bare finds parameters. SQLite prepares a statement again at every execution
@@ -134,11 +127,11 @@ func newConn(ctx context.Context, pool *sql.DB, pragmas []pragma) (*conn, error)
 var bare = regexp.MustCompile(`\?[0-9]+`)
 
 // stmt prepares a statement once per connection.
-func (c *conn) stmt(s *Stmt) (*sql.Stmt, error) {
+func (c *conn) stmt(s *Stmt) (*prepared, error) {
 	if p, ok := c.stmts[s]; ok {
 		return p, nil
 	}
-	p, err := c.c.PrepareContext(context.Background(), bare.ReplaceAllString(s.text, "+$0"))
+	p, err := c.prepare(bare.ReplaceAllString(s.text, "+$0"))
 	if err != nil {
 		return nil, fmt.Errorf("store: prepare %q: %w", firstLine(s.text), err)
 	}
@@ -146,19 +139,46 @@ func (c *conn) stmt(s *Stmt) (*sql.Stmt, error) {
 	return p, nil
 }
 
+// exec runs text that is the same every time.
 func (c *conn) exec(text string) error {
-	_, err := c.c.ExecContext(context.Background(), text)
+	p, ok := c.controls[text]
+	if !ok {
+		var err error
+		if p, err = c.prepare(text); err != nil {
+			return err
+		}
+		c.controls[text] = p
+	}
+	_, err := p.exec(nil)
 	return err
 }
 
-// close finalises the statements, which database/sql does not do for those of a
-// pinned connection: SQLite would keep the files open for them.
+// value returns the first column of the first row as text, empty where there is
+// none. Its statement is not kept.
+func (c *conn) value(text string, args ...any) (v string, err error) {
+	p, err := c.prepare(text)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, p.raw.Close()) }()
+	err = p.each(args, func(row []driver.Value) (bool, error) {
+		v = fmt.Sprint(row[0])
+		return false, nil
+	})
+	return v, err
+}
+
+// close finalises the statements first: SQLite would keep the files open for
+// them.
 func (c *conn) close() error {
 	var errs []error
 	for _, p := range c.stmts {
-		errs = append(errs, p.Close())
+		errs = append(errs, p.raw.Close())
 	}
-	return errors.Join(append(errs, c.c.Close())...)
+	for _, p := range c.controls {
+		errs = append(errs, p.raw.Close())
+	}
+	return errors.Join(append(errs, c.raw.Close())...)
 }
 
 func firstLine(s string) string {

@@ -64,7 +64,7 @@ func TestMisspeltOptionsAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		option, misspelt, names string
 		dsn                     func(string) string
-		check                   func(context.Context, string) error
+		check                   func(string) error
 		made                    bool // the file is a database in WAL mode already
 	}{
 		{"_journal_mode", "_journalmode", "journal_mode", store.WriterDSN, store.CheckWriter, false},
@@ -89,7 +89,7 @@ func TestMisspeltOptionsAreRefused(t *testing.T) {
 			if wrong == right {
 				t.Fatalf("the DSN has no %s: %s", c.option, right)
 			}
-			err := c.check(t.Context(), wrong)
+			err := c.check(wrong)
 			if c.names == "" {
 				if err != nil {
 					t.Errorf("refused: %v", err)
@@ -99,7 +99,7 @@ func TestMisspeltOptionsAreRefused(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.names) {
 				t.Errorf("error %v, want one that names %s", err, c.names)
 			}
-			if err := c.check(t.Context(), right); err != nil {
+			if err := c.check(right); err != nil {
 				t.Errorf("as Open writes it: %v", err)
 			}
 		})

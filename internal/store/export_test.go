@@ -1,24 +1,19 @@
 package store
 
-import (
-	"context"
-	"database/sql"
-)
+import "context"
 
 // Raw runs text on the transaction's own connection: pragmas, and statements
 // that only a test needs.
-func (tx *Tx) Raw(text string) error { return tx.conn.exec(text) }
+func (tx *Tx) Raw(text string) error {
+	_, err := tx.conn.raw.ExecContext(context.Background(), text, nil)
+	return err
+}
 
 // RawValue asks the transaction's own connection for one value.
 func (tx *Tx) RawValue(text string) (string, error) { return tx.conn.value(text) }
 
 // RawValue asks the snapshot's own connection for one value.
 func (s *Snap) RawValue(text string) (string, error) { return s.conn.value(text) }
-
-func (c *conn) value(text string) (v string, err error) {
-	err = c.c.QueryRowContext(context.Background(), text).Scan(&v)
-	return v, err
-}
 
 // Queued returns how many functions wait for the writer at each entrance.
 func (db *DB) Queued() (urgent, bulk int) { return len(db.urgent), len(db.bulk) }
@@ -27,10 +22,10 @@ func (db *DB) Queued() (urgent, bulk int) { return len(db.urgent), len(db.bulk) 
 var ErrTxLost = errTxLost
 
 // CheckWriter and CheckReader connect by a DSN and read the pragmas back.
-func CheckWriter(ctx context.Context, dsn string) error { return check(ctx, dsn, writerPragmas) }
+func CheckWriter(dsn string) error { return check(dsn, writerPragmas) }
 
 // CheckReader is CheckWriter for a reading connection.
-func CheckReader(ctx context.Context, dsn string) error { return check(ctx, dsn, readerPragmas) }
+func CheckReader(dsn string) error { return check(dsn, readerPragmas) }
 
 // The DSNs as Open makes them.
 var (
@@ -38,17 +33,12 @@ var (
 	ReaderDSN = readerDSN
 )
 
-func check(ctx context.Context, dsn string, pragmas []pragma) error {
-	pool, err := sql.Open("sqlite3", dsn)
+func check(dsn string, pragmas []pragma) error {
+	c, err := newConn(dsn, pragmas)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = pool.Close() }()
-	c, err := newConn(ctx, pool, pragmas)
-	if err != nil {
-		return err
-	}
-	return c.c.Close()
+	return c.close()
 }
 
 // Rewritten returns a statement as it is prepared.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -14,8 +15,14 @@ import (
 var migrations embed.FS
 
 // migrate brings the schema up to date, forward only, and refuses a database
-// that a newer janela has written.
-func migrate(ctx context.Context, db *sql.DB) error {
+// that a newer janela has written. Its connection is closed when it returns.
+func migrate(ctx context.Context, dsn string) (err error) {
+	db, err := sql.Open("sqlite3", dsn)
+	if err != nil {
+		return fmt.Errorf("store: open: %w", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1)
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err

@@ -3,11 +3,11 @@ package store
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,8 +38,6 @@ type DB struct {
 	name        string
 	wall        func() time.Time
 	lock        *flock.Flock
-	pool        *sql.DB // the writer's one connection
-	readers     *sql.DB
 	free        chan *conn // idle readers
 	readerCount int
 	urgent      chan *job
@@ -99,29 +97,21 @@ func (db *DB) open(ctx context.Context, file string) error {
 	if err := checkVersion(); err != nil {
 		return err
 	}
-	var err error
-	if db.pool, err = sql.Open("sqlite3", writerDSN(file)); err != nil {
-		return fmt.Errorf("store: open %s: %w", file, err)
-	}
-	db.pool.SetMaxOpenConns(1)
-	if err := migrate(ctx, db.pool); err != nil {
+	if err := migrate(ctx, writerDSN(file)); err != nil {
 		return err
 	}
-	w, err := newConn(ctx, db.pool, writerPragmas)
+	w, err := newConn(writerDSN(file), writerPragmas)
 	if err != nil {
 		return fmt.Errorf("store: open %s: %w", file, err)
 	}
-	ids, err := db.prepare(ctx, w)
+	ids, err := db.prepare(w)
 	if err != nil {
-		return err
-	}
-	if db.readers, err = sql.Open("sqlite3", readerDSN(file)); err != nil {
-		return fmt.Errorf("store: open %s for reading: %w", file, err)
+		return errors.Join(err, w.close())
 	}
 	for range maxReaders {
-		r, err := newConn(ctx, db.readers, readerPragmas)
+		r, err := newConn(readerDSN(file), readerPragmas)
 		if err != nil {
-			return fmt.Errorf("store: open %s for reading: %w", file, err)
+			return errors.Join(fmt.Errorf("store: open %s for reading: %w", file, err), w.close())
 		}
 		db.free <- r
 		db.readerCount++
@@ -132,19 +122,22 @@ func (db *DB) open(ctx context.Context, file string) error {
 }
 
 // prepare reads, or on a new database makes, the settings.
-func (db *DB) prepare(ctx context.Context, w *conn) (*ids, error) {
+func (db *DB) prepare(w *conn) (*ids, error) {
 	var m mark
 	for name, place := range map[string]*int64{"id_ceiling": &m.ceiling, "clock": &m.clock} {
-		row := w.c.QueryRowContext(ctx, "SELECT CAST(value AS INTEGER) FROM settings WHERE name = ?1", name)
-		if err := row.Scan(place); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		text, err := w.value("SELECT CAST(value AS INTEGER) FROM settings WHERE name = ?1", name)
+		if err == nil && text != "" {
+			*place, err = strconv.ParseInt(text, 10, 64)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("store: read settings: %w", err)
 		}
 	}
-	_, err := w.c.ExecContext(ctx, "INSERT INTO settings (name, value) VALUES ('db', ?1) ON CONFLICT (name) DO NOTHING", rand.Text()[:12])
-	if err != nil {
+	if _, err := w.value("INSERT INTO settings (name, value) VALUES ('db', ?1) ON CONFLICT (name) DO NOTHING", rand.Text()[:12]); err != nil {
 		return nil, fmt.Errorf("store: write settings: %w", err)
 	}
-	if err := w.c.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = 'db'").Scan(&db.name); err != nil {
+	var err error
+	if db.name, err = w.value("SELECT value FROM settings WHERE name = 'db'"); err != nil {
 		return nil, fmt.Errorf("store: read settings: %w", err)
 	}
 	db.now.Store(m.clock)
@@ -175,14 +168,8 @@ func (db *DB) Close() error {
 
 func (db *DB) release() error {
 	var errs []error
-	if db.readers != nil {
-		for range db.readerCount { // waits for every snapshot to end
-			_ = (<-db.free).close()
-		}
-		errs = append(errs, db.readers.Close())
-	}
-	if db.pool != nil {
-		errs = append(errs, db.pool.Close())
+	for range db.readerCount { // waits for every snapshot to end
+		errs = append(errs, (<-db.free).close())
 	}
 	errs = append(errs, db.lock.Unlock())
 	return errors.Join(errs...)

@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"iter"
@@ -23,7 +23,7 @@ func (db *DB) Commits() int64 { return db.stats.commits.Load() }
 // take it, so that they are written once.
 type Querier interface {
 	Now() time.Time // one instant per transaction, never earlier than the one before
-	prepared(*Stmt) (*sql.Stmt, error)
+	prepared(*Stmt) (*prepared, error)
 }
 
 // Tx is a writing transaction. It must not be kept after its function returned.
@@ -40,7 +40,7 @@ func (tx *Tx) Now() time.Time { return Time(tx.now) }
 // prepared refuses once SQLite has ended the transaction (disk full, I/O
 // error): a function that went on would have its next statement committed by
 // itself.
-func (tx *Tx) prepared(s *Stmt) (*sql.Stmt, error) {
+func (tx *Tx) prepared(s *Stmt) (*prepared, error) {
 	if tx.conn.raw.AutoCommit() {
 		return nil, errTxLost
 	}
@@ -53,11 +53,11 @@ func (tx *Tx) Exec(s *Stmt, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	res, err := p.Exec(args...)
+	n, err := p.exec(args)
 	if err != nil {
 		return 0, fmt.Errorf("store: %s: %w", firstLine(s.text), err)
 	}
-	return res.RowsAffected()
+	return n, nil
 }
 
 // One runs a statement that must change exactly one row, else ErrLost: a
@@ -122,7 +122,7 @@ type Snap struct {
 // Now is the snapshot's one instant, in UTC.
 func (s *Snap) Now() time.Time { return Time(s.now) }
 
-func (s *Snap) prepared(st *Stmt) (*sql.Stmt, error) { return s.conn.stmt(st) }
+func (s *Snap) prepared(st *Stmt) (*prepared, error) { return s.conn.stmt(st) }
 
 // Read runs fn over one consistent state of the database.
 func (db *DB) Read(ctx context.Context, fn func(*Snap) error) error {
@@ -166,21 +166,19 @@ func Each[T any, P Row[T]](q Querier, s *Stmt, fn func(P) error, args ...any) er
 	if err != nil {
 		return err
 	}
-	rows, err := p.Query(args...)
-	if err != nil {
-		return fmt.Errorf("store: %s: %w", firstLine(s.text), err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
+	var told error // by fn: it is passed on as it is
+	err = p.each(args, func(values []driver.Value) (bool, error) {
 		var row T
-		if err := rows.Scan(P(&row).Fields()...); err != nil {
-			return fmt.Errorf("store: %s: %w", firstLine(s.text), err)
+		if err := scan(values, P(&row).Fields()); err != nil {
+			return false, err
 		}
-		if err := fn(&row); err != nil {
-			return err
-		}
+		told = fn(&row)
+		return told == nil, nil
+	})
+	if told != nil {
+		return told
 	}
-	if err := rows.Err(); err != nil {
+	if err != nil {
 		return fmt.Errorf("store: %s: %w", firstLine(s.text), err)
 	}
 	return nil

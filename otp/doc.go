@@ -3,7 +3,7 @@
 // types is judged here.
 //
 // Tables: challenges (personal), code_sends, code_counts, code_ranges, code_rates,
-// code_failures, code_phones, code_baselines.
+// code_failures, code_phones, code_baselines, code_fallbacks.
 //
 // A challenge's life:
 //

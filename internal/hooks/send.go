@@ -75,7 +75,7 @@ func (w *worker) head(h http.Header, t ticket) error {
 		}
 		return nil
 	}
-	signed, err := sign(w.target.Secrets(), t.webhookID, t.at, t.body)
+	signed, err := Sign(w.target.Secrets(), t.webhookID, t.at, t.body)
 	if err != nil {
 		return err
 	}

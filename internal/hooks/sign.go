@@ -37,10 +37,10 @@ func ParseSecret(text string) ([]byte, error) {
 	return key, nil
 }
 
-// sign makes the header webhook-signature: one signature for each secret, so
+// Sign makes the header webhook-signature: one signature for each secret, so
 // that a receiver that has one of them can verify it (Standard Webhooks 1.0:
 // HMAC-SHA256 of id, timestamp and body, joined by dots).
-func sign(secrets [][]byte, id string, at time.Time, body []byte) (string, error) {
+func Sign(secrets [][]byte, id string, at time.Time, body []byte) (string, error) {
 	var all []string
 	for _, s := range secrets {
 		key, err := ParseSecret(string(s))

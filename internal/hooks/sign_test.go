@@ -46,7 +46,7 @@ func verify(a arrival, secret string, now time.Time) error {
 
 // The vector of the reference libraries of Standard Webhooks.
 func TestSignatureOfTheReference(t *testing.T) {
-	got, err := sign(secrets(aSecret)(), "msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0), []byte(`{"test": 2432232314}`))
+	got, err := Sign(secrets(aSecret)(), "msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0), []byte(`{"test": 2432232314}`))
 	if want := "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="; got != want || err != nil {
 		t.Errorf("%s %v, want %s", got, err, want)
 	}
@@ -138,7 +138,7 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("the error shows the secret: %v", err)
 		}
 	}
-	if _, err := sign(nil, "a", time.Unix(0, 0), nil); err == nil {
+	if _, err := Sign(nil, "a", time.Unix(0, 0), nil); err == nil {
 		t.Error("signed without a secret")
 	}
 }

@@ -123,7 +123,7 @@ func Check(targets []Target) error {
 		case Events:
 			if t.Secrets == nil || len(t.Secrets()) == 0 {
 				fault("mode events needs a secret: its receiver could not tell who writes")
-			} else if _, err := sign(t.Secrets(), "", time.Time{}, nil); err != nil {
+			} else if _, err := Sign(t.Secrets(), "", time.Time{}, nil); err != nil {
 				fault("%v", err)
 			}
 			if len(t.Fields) > 0 {

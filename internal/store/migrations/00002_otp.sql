@@ -90,7 +90,8 @@ CREATE INDEX challenges_ended ON challenges (ended_at) WHERE ended_at > 0;
 -- again 1: the repeat of one that was never answered. prefix_key, ip_key: keyed
 -- hashes. verified_at: when a right code ended its challenge (all its messages
 -- count as verified). identity: Meta's hash of the person's identity key, as its
--- statuses report it.
+-- statuses report it. message_id of a code that went by the fallback hook: -id of
+-- its row there.
 CREATE TABLE code_sends (
   message_id   INTEGER PRIMARY KEY,
   challenge_id TEXT NOT NULL,
@@ -113,7 +114,7 @@ CREATE INDEX code_sends_at ON code_sends (at);
 
 -- owner: otp
 -- How many codes were sent and verified in each ten minutes, by scope: "all",
--- "country:BR". bucket is the time in ten minutes; verified counts in the bucket
+-- "country:BR", and of the latter "fallback:BR" by the hook. bucket is the time in ten minutes; verified counts in the bucket
 -- of the send. "hour:all" and so on hold the same by whole hours, in the bucket
 -- where each begins: a day is summed from few rows.
 CREATE TABLE code_counts (
@@ -185,3 +186,30 @@ CREATE TABLE code_baselines (
   most_verified INTEGER NOT NULL,
   at            INTEGER NOT NULL
 );
+
+-- owner: otp
+-- One code that goes by the fallback hook; of a challenge at most one at a time.
+-- Its row in code_sends, by which limits count it, is that of message -id.
+-- reason: asked, not_on_whatsapp. doubts: requests that the receiver may have
+-- taken although it did not say so; at most two are made. detail: what became of
+-- the last one.
+CREATE TABLE code_fallbacks (
+  id           INTEGER PRIMARY KEY,
+  challenge_id TEXT NOT NULL,
+  gen          INTEGER NOT NULL,
+  phone_key    TEXT NOT NULL,
+  country      TEXT NOT NULL,
+  channel      TEXT NOT NULL,
+  reason       TEXT NOT NULL,
+  state        TEXT NOT NULL CHECK (state IN ('queued','sending','sent','failed','unknown','expired')),
+  doubts       INTEGER NOT NULL DEFAULT 0,
+  detail       TEXT NOT NULL DEFAULT '',
+  not_before   INTEGER NOT NULL,
+  at           INTEGER NOT NULL,
+  ended_at     INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX code_fallbacks_challenge ON code_fallbacks (challenge_id, gen);
+CREATE INDEX code_fallbacks_phone ON code_fallbacks (phone_key, at);
+CREATE INDEX code_fallbacks_due ON code_fallbacks (not_before) WHERE state = 'queued';
+CREATE INDEX code_fallbacks_sending ON code_fallbacks (id) WHERE state = 'sending';
+CREATE INDEX code_fallbacks_ended ON code_fallbacks (ended_at) WHERE ended_at > 0;

@@ -1,0 +1,190 @@
+package otp
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"janela/internal/hooks"
+	"janela/internal/store"
+)
+
+// hookTimeout is how long the hook may take to answer: it takes the code, it
+// does not wait until an SMS has gone.
+const hookTimeout = 5 * time.Second
+
+// hook makes the requests of the fallback.
+type hook struct {
+	url    string
+	secret func() ([]byte, error)
+	client *http.Client
+}
+
+// newHook returns nil where there is no fallback.
+func newHook(f Fallback, transport http.RoundTripper) (*hook, error) {
+	if !f.on() {
+		return nil, nil
+	}
+	if f.Secret == nil || f.URL == "" {
+		return nil, errors.New("otp: the fallback needs an address and a secret")
+	}
+	if transport == nil {
+		// Each request has a connection of its own: there are few, and one that the
+		// hook has closed meanwhile would leave in doubt what it took.
+		transport = &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 16 << 10}
+	}
+	h := &hook{url: f.URL, secret: f.Secret, client: &http.Client{Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	if _, err := h.sign("otp", time.Time{}, nil); err != nil {
+		return nil, fmt.Errorf("otp: the fallback's secret_file has one or two lines, each a secret: %w", err)
+	}
+	return h, nil
+}
+
+// sign makes the header webhook-signature, with every secret of the file: two
+// while one is replaced.
+func (h *hook) sign(id string, at time.Time, body []byte) (string, error) {
+	b, err := h.secret()
+	if err != nil {
+		return "", err
+	}
+	return hooks.Sign(bytes.Fields(b), id, at, body)
+}
+
+// fate is what became of a request.
+type fate int
+
+const (
+	taken    fate = iota // 2xx
+	unsent               // there was no connection: the hook surely has nothing
+	doubtful             // the hook may have it
+	ended                // there is no code to send any more
+)
+
+// answered is a code with what became of its request.
+type answered struct {
+	handover
+	fate fate
+	what string // in a few words, without the address
+}
+
+// passed is the body of a request.
+type passed struct {
+	ID        string `json:"id"`
+	To        string `json:"to"`
+	Code      string `json:"code"`
+	Purpose   string `json:"purpose"`
+	Locale    string `json:"locale"`
+	Channel   string `json:"channel"`
+	ExpiresAt string `json:"expires_at"`
+}
+
+// compose makes the code and the body that carries it. ok is false when there is
+// none any more.
+func (o *OTP) compose(ctx context.Context, h *handover) (body []byte, at time.Time, ok bool, err error) {
+	err = o.deps.DB.Read(ctx, func(q *store.Snap) error {
+		at = q.Now()
+		ch, found, err := store.Get[challenge](q, sqlChallenge, h.Challenge)
+		if err != nil || !found || ch.now(at) != Pending || ch.Gen != h.Gen {
+			return err
+		}
+		if p, _, err := store.Get[phone](q, sqlPhone, ch.PhoneKey); err != nil || p.Changed > 0 {
+			return err // somebody else may have the number
+		}
+		to, found, err := o.address(q, &ch)
+		if err != nil || !found {
+			return err
+		}
+		code, found, err := o.code(&ch, to)
+		if err != nil || !found {
+			return err
+		}
+		body, err = json.Marshal(passed{ID: ch.ID, To: to.E164(), Code: code.Reveal(), Purpose: ch.Purpose, Locale: ch.Language, Channel: sms,
+			ExpiresAt: store.Time(ch.ExpiresAt).Format("2006-01-02T15:04:05.000Z")})
+		ok = err == nil
+		return err
+	})
+	return body, at, ok && err == nil, err
+}
+
+// pass makes one request. A stop of the daemon does not break it off.
+func (o *OTP) pass(ctx context.Context, h handover) answered {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), hookTimeout)
+	defer cancel()
+	a := answered{handover: h}
+	body, at, ok, err := o.compose(ctx, &h)
+	switch {
+	case err != nil:
+		a.fate, a.what = unsent, "the code could not be made"
+		return a
+	case !ok:
+		a.fate = ended
+		return a
+	}
+	a.fate, a.what = o.hook.post(ctx, h.webhookID(), at, body)
+	return a
+}
+
+func (h *hook) post(ctx context.Context, id string, at time.Time, body []byte) (fate, string) {
+	signature, err := h.sign(id, at, body)
+	if err != nil {
+		return unsent, "no secret to sign with"
+	}
+	var connected atomic.Bool
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	}), http.MethodPost, h.url, bytes.NewReader(body))
+	if err != nil {
+		return unsent, "the address cannot be used"
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "janela")
+	req.Header.Set("Webhook-Id", id)
+	req.Header.Set("Webhook-Timestamp", strconv.FormatInt(at.Unix(), 10))
+	req.Header.Set("Webhook-Signature", signature)
+	resp, err := h.client.Do(req)
+	switch {
+	case err != nil && connected.Load():
+		return doubtful, inWords(err)
+	case err != nil:
+		return unsent, inWords(err)
+	}
+	_ = resp.Body.Close() // what it says does not matter
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return doubtful, status + strconv.Itoa(resp.StatusCode)
+	}
+	return taken, ""
+}
+
+// inWords says why there was no answer. It makes its words itself: errors of
+// net/http hold the whole address.
+func inWords(err error) string {
+	var (
+		dns  *net.DNSError
+		cert *tls.CertificateVerificationError
+		nerr net.Error
+	)
+	switch {
+	case errors.As(err, &dns):
+		return "no such host"
+	case errors.As(err, &cert):
+		return "its certificate is not valid"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "the connection was refused"
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.As(err, &nerr) && nerr.Timeout():
+		return "no answer in time"
+	default:
+		return "no answer that can be read"
+	}
+}

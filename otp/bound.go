@@ -145,6 +145,21 @@ func bound1(attack string, end limitOver, met ...limitOver) SendBound {
 	return b
 }
 
+// fallbackBound is how many codes fall back in 24 h at most, to all countries: a
+// share of what goes by WhatsApp, or the few that always may in any hour and
+// country, and both together are bounded by the service's cap.
+func fallbackBound(cfg Config) int {
+	f := cfg.Fallback
+	switch {
+	case !f.on() || f.Share == 0 || f.PerDay == 0:
+		return 0
+	case f.Share < 0:
+		return cfg.MaxSends
+	}
+	few := float64(fewFallbacks * 24 * len(cfg.Countries))
+	return min(int((few+f.Share*float64(cfg.MaxSends))/(1+f.Share)), cfg.MaxSends)
+}
+
 // weakest says in words what stands between an attacker with everything (numbers
 // and addresses in any country) and the bill.
 func weakest(cfg Config, bounds []SendBound, guess GuessBound) string {

@@ -242,9 +242,9 @@ func (k *inspection) languages(where string, codes []string) {
 func (k *inspection) fallback() {
 	f, at := k.cfg.Fallback, "otp.fallback"
 	switch f.Mode {
-	case "off", "":
+	case modeOff, "":
 		return
-	case "manual", "on_failed":
+	case modeManual, modeFailed:
 	default:
 		k.fault("fallback", at+".mode", fmt.Sprintf("%q is not known", f.Mode), "write off, manual or on_failed")
 		return
@@ -260,6 +260,8 @@ func (k *inspection) fallback() {
 	}
 	if f.Secret == nil {
 		k.fault("fallback", at+".secret_file", "requests could not be signed: there is no secret", "name a file with mode 0600: its content signs them")
+	} else if _, err := f.sign("", time.Time{}, nil); err != nil {
+		k.fault("fallback", at+".secret_file", "it holds nothing that signs requests", `write "whsec_" and the base64 of 32 random bytes, each secret on a line: two while one is replaced`)
 	}
 	switch {
 	case f.Share == 0:

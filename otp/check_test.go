@@ -20,8 +20,21 @@ func safe() Config {
 	}
 }
 
+// hookSecret and newSecret sign the requests of the fallback, while the first is
+// replaced by the second.
+const (
+	hookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	newSecret  = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+)
+
 func withHook() Fallback {
-	return Fallback{Mode: "manual", URL: "https://sms.example/codes", Secret: func() ([]byte, error) { return nil, nil }, Share: 0.2, PerDay: 2}
+	return Fallback{Mode: "manual", URL: "https://sms.example/codes", Secret: func() ([]byte, error) { return []byte(hookSecret), nil }, Share: 0.2, PerDay: 2}
+}
+
+func secretly(secrets string) Fallback {
+	f := withHook()
+	f.Secret = func() ([]byte, error) { return []byte(secrets), nil }
+	return f
 }
 
 // login changes the purpose of a configuration.
@@ -115,6 +128,10 @@ func TestCheck(t *testing.T) {
 		{"with a password", func(c *Config) { c.Fallback = withHook(); c.Fallback.URL = "https://a:b@sms.example" }, "error fallback otp.fallback.url"},
 		{"to nowhere", func(c *Config) { c.Fallback = withHook(); c.Fallback.URL = "" }, "error fallback otp.fallback.url"},
 		{"not signed", func(c *Config) { c.Fallback = withHook(); c.Fallback.Secret = nil }, "error fallback otp.fallback.secret_file"},
+		{"with two secrets", func(c *Config) { c.Fallback = secretly("\n  " + newSecret + " \n" + hookSecret + "\n\n") }, ""},
+		{"with a short secret", func(c *Config) { c.Fallback = secretly("whsec_YWJj") }, "error fallback otp.fallback.secret_file"},
+		{"with a second secret that is none", func(c *Config) { c.Fallback = secretly(hookSecret + "\nwhatever") }, "error fallback otp.fallback.secret_file"},
+		{"with an empty secret", func(c *Config) { c.Fallback = secretly("") }, "error fallback otp.fallback.secret_file"},
 		{"of zeros", func(c *Config) { c.Fallback = withHook(); c.Fallback.Share, c.Fallback.PerDay = 0, 0 }, "error zero otp.fallback.share, error zero otp.fallback.per_day"},
 		{"without limits", func(c *Config) { c.Fallback = withHook(); c.Fallback.Share, c.Fallback.PerDay = -1, -1 }, "warning no_limit otp.fallback.share, warning no_limit otp.fallback.per_day"},
 		{"of more than all", func(c *Config) { c.Fallback = withHook(); c.Fallback.Share = 1.5 }, "error fallback otp.fallback.share"},

@@ -2,6 +2,7 @@ package otp
 
 import (
 	"log/slog"
+	"net/http"
 	"time"
 
 	"janela/internal/outbox"
@@ -68,18 +69,19 @@ type Limits struct {
 type Fallback struct {
 	Mode   string // off, manual (when the caller asks), on_failed (also when Meta says the number is not on WhatsApp)
 	URL    string
-	Secret func() ([]byte, error) // signs the requests
+	Secret func() ([]byte, error) // signs the requests: whsec_…, two lines while one is replaced
 	Share  float64                // of the sends of an hour and country that may fall back; 0.2
 	PerDay int                    // of one phone; 2
 }
 
 // Deps are the rooms that a code goes through.
 type Deps struct {
-	DB       *store.DB
-	Keys     *Keyring
-	Outcomes func(tx *store.Tx, out []outbox.Outcome) error // the daemon's follow-up of what changed
-	Stats    Stats
-	Log      *slog.Logger
+	DB        *store.DB
+	Keys      *Keyring
+	Outcomes  func(tx *store.Tx, out []outbox.Outcome) error // the daemon's follow-up of what changed
+	Transport http.RoundTripper                              // of the fallback's requests; nil: its own. It reports connections to httptrace
+	Stats     Stats
+	Log       *slog.Logger
 }
 
 // DefaultLimits are those that config.toml shows.

@@ -101,11 +101,7 @@ func (o *OTP) cost(q store.Querier) (CostReport, error) {
 		return c, err
 	}
 	c.Left = max(0, int64(c.SendsPerDay)-c.Sent)
-	if f := o.cfg.Fallback; f.Mode != "off" && f.Mode != "" {
-		if c.FallbackPerDay = o.cfg.MaxSends; f.Share >= 0 {
-			c.FallbackPerDay = int(f.Share * float64(o.cfg.MaxSends))
-		}
-	}
+	c.FallbackPerDay = fallbackBound(o.cfg)
 	return c, nil
 }
 

@@ -183,7 +183,7 @@ func TestDoctor(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(CostReport{SendsPerDay: 1000, Sent: 7, Left: 993, FallbackPerDay: 200}, r.Cost); diff != "" {
+	if diff := cmp.Diff(CostReport{SendsPerDay: 1000, Sent: 7, Left: 993, FallbackPerDay: 286}, r.Cost); diff != "" {
 		t.Error(diff)
 	}
 	if len(r.Purposes) != 3 || r.Purposes[0].Name != "login" || r.Purposes[0].Untrusted.Guesses != 15 || r.Purposes[1].Untrusted.Guesses != 50 ||

@@ -17,9 +17,14 @@ const sms = "sms"
 
 // Why a code falls back: the label of the metric.
 const (
-	askedFor   = "asked"       // by the caller
-	notThere   = notOnWhatsApp // by itself: Meta says that the number is not on WhatsApp
+	askedFor = "asked"       // by the caller
+	notThere = notOnWhatsApp // by itself: Meta says that the number is not on WhatsApp
+)
+
+// Modes of Fallback.
+const (
 	modeOff    = "off"
+	modeManual = "manual"
 	modeFailed = "on_failed"
 )
 
@@ -68,7 +73,7 @@ func (o *OTP) fallBack(tx *store.Tx, ch *challenge, why string) error {
 		return &Denied{Code: CodeGone, Reason: codeUnavailable, Detail: "this challenge's number is not known any more; ask for a new code"}
 	}
 	ask := o.askOf(ch, to, limits)
-	if _, err := o.reachable(tx, ask); err != nil {
+	if err := o.sameHands(tx, ch); err != nil {
 		return err
 	}
 	if err := o.noneOpen(tx, ch); err != nil {
@@ -79,6 +84,7 @@ func (o *OTP) fallBack(tx *store.Tx, ch *challenge, why string) error {
 		return err
 	}
 	if err := o.inBudget(tx, ch); err != nil {
+		o.warnOfBudget(ch, err, tx.Now())
 		return err
 	}
 	if err := o.agreed(tx, ch, p); err != nil {
@@ -112,6 +118,45 @@ func (o *OTP) fallBackAlone(tx *store.Tx, ch *challenge, why string) error {
 
 func tooOften() error {
 	return &Denied{Code: CodeRateLimited, Scope: "phone", Rule: "resends", Detail: "this challenge's code was sent as often as it may be; ask for a new one"}
+}
+
+var sqlOtherHands = store.SQL(`SELECT COUNT(*) FROM code_sends s JOIN code_phones p ON p.phone_key = s.phone_key
+	WHERE s.challenge_id = ?1 AND s.identity <> '' AND p.identity <> '' AND s.identity <> p.identity`)
+
+// sameHands refuses where codes may not be asked for, or where Meta has shown
+// for this challenge's messages another identity than the one that last verified
+// a code: a text message would reach whoever has the number now.
+func (o *OTP) sameHands(q store.Querier, ch *challenge) error {
+	if _, err := o.reachable(q, sendAsk{phoneKey: ch.PhoneKey, trusted: ch.Trusted}); err != nil {
+		return err
+	}
+	n, _, err := store.Value[int](q, sqlOtherHands, ch.ID)
+	if err == nil && n > 0 {
+		err = denied(CodeIdentityChanged, "another device or person seems to have this number now: verify the person by another way")
+	}
+	return err
+}
+
+// stillMay asks again, when a code is about to leave, what may have changed
+// since it was asked for: consent, a lock, who has the number.
+func (o *OTP) stillMay(tx *store.Tx, id string) error {
+	ch, ok, err := store.Get[challenge](tx, sqlChallenge, id)
+	if err != nil || !ok {
+		return err // that it is gone the caller has seen
+	}
+	if err := o.sameHands(tx, &ch); err != nil {
+		return err
+	}
+	p := o.cfg.Purposes[ch.Purpose]
+	limits, now := o.cfg.limitsOf(p), store.Millis(tx.Now())
+	r, _, err := guessable(tx, ch.PhoneKey, ch.Trusted, &limits)
+	if err != nil {
+		return err
+	}
+	if r.until > now {
+		return denial(r.rule, now, r.until)
+	}
+	return o.agreed(tx, &ch, p)
 }
 
 // noneOpen refuses another code while one is on its way to the hook: it would
@@ -233,6 +278,22 @@ func shareFull(sent, fellBack int64, share float64, now int64) int64 {
 	return budget(fellBack, fewFallbacks, share*float64(sent-fellBack), now)
 }
 
+// warnOfBudget says, at most every ten minutes a country, that the share is used
+// up: many who cannot be reached, or somebody who feeds numbers to it.
+func (o *OTP) warnOfBudget(ch *challenge, err error, now time.Time) {
+	if d := (*Denied)(nil); !errors.As(err, &d) || d.Rule != ruleFallbackShare || o.cfg.Fallback.Share == 0 {
+		return
+	}
+	if last, told := o.warned[ch.Country]; told && now.Sub(last) < tenMinutes {
+		return
+	}
+	if o.warned == nil {
+		o.warned = map[string]time.Time{}
+	}
+	o.warned[ch.Country] = now
+	o.deps.Log.Warn("no more codes fall back for now: the fallback's share of the hour is used up", "country", ch.Country, "share", o.cfg.Fallback.Share)
+}
+
 func scopeFallback(country string) string { return "fallback:" + country }
 
 // queueFallback writes what was decided: the loop hands it over after the commit.
@@ -274,7 +335,7 @@ func (o *OTP) otherWay(q store.Querier, ch *challenge, d *Delivery) error {
 		!slices.Contains([]string{"failed", "delayed", "unknown"}, d.State) {
 		return nil
 	}
-	_, err := o.reachable(q, sendAsk{phoneKey: ch.PhoneKey, trusted: ch.Trusted})
+	err := o.sameHands(q, ch)
 	if err == nil {
 		err = o.inBudget(q, ch)
 	}

@@ -18,6 +18,7 @@ const (
 	handedFailed  handed = "failed"  // it answered something else
 	handedUnknown handed = "unknown" // it may have it, and did not say so
 	handedExpired handed = "expired" // no request reached it before the code was over
+	handedRefused handed = "refused" // nor may one any more: consent, a lock, other hands
 )
 
 // handover is a row of code_fallbacks.
@@ -105,7 +106,7 @@ func (o *OTP) endHandover(tx *store.Tx, h *handover, to handed) error {
 	}
 	o.countFellBack(h.Why, string(to))
 	tx.Wake(Topic)
-	if to != handedExpired {
+	if to != handedExpired && to != handedRefused {
 		return nil
 	}
 	if err := o.refund(tx, h.message()); err != nil {

@@ -16,6 +16,7 @@ const (
 	hookAtOnce  = 16               // requests under way
 	hookIdle    = 10 * time.Minute // a safety net: every commit with a code wakes the loop
 	rescueBatch = 100
+	claimRounds = 8 // of hookAtOnce rows that one turn looks at: those that are over make room
 	lastTries   = 5 // to write the last answers, a second apart
 )
 
@@ -48,6 +49,7 @@ type courier struct {
 	done    chan answered // has room for every request under way
 	flying  int
 	answers []answered // not written yet
+	missed  []handover // ended by the claim of this turn: they never leave, or not again
 	wg      sync.WaitGroup
 }
 
@@ -82,10 +84,13 @@ func (o *OTP) handOver(ctx context.Context) {
 // turn returns how long the loop may sleep.
 func (c *courier) turn(ctx context.Context) (time.Duration, error) {
 	c.gather()
+	c.missed = nil
 	var leave []handover
 	var next time.Duration
 	var told []answered
+	var now time.Time
 	err := c.o.deps.DB.Write(ctx, func(tx *store.Tx) (err error) {
+		now = tx.Now()
 		if told, err = c.settle(tx); err != nil {
 			return err
 		}
@@ -97,7 +102,7 @@ func (c *courier) turn(ctx context.Context) (time.Duration, error) {
 	}
 	c.flying += len(leave) - len(c.answers)
 	c.answers = nil
-	c.tell(told)
+	c.tell(told, now)
 	for _, h := range leave {
 		c.wg.Go(func() { c.done <- c.o.pass(ctx, h) })
 	}
@@ -149,26 +154,59 @@ func (c *courier) settle(tx *store.Tx) (told []answered, err error) {
 	return told, nil
 }
 
-// tell logs what an operator should know: each new way of failing once a code.
-func (c *courier) tell(told []answered) {
-	for _, a := range told {
+// tell logs what an operator should know: each new way of failing once a code,
+// and what was lost.
+func (c *courier) tell(told []answered, now time.Time) {
+	for i := range told {
+		a := &told[i]
 		switch {
 		case a.fate == ended:
+			c.missed = append(c.missed, a.handover)
 		case a.State == handedSent:
+			c.o.trouble.Store(nil)
 			c.o.deps.Log.Debug("a code was handed to the fallback", "challenge", a.Challenge)
 		case a.State == handedQueued:
-			c.o.deps.Log.Warn("the fallback does not take a code; trying again", "challenge", a.Challenge, "failure", a.Detail)
+			c.o.trouble.Store(&trouble{a.Detail, now})
+			c.o.deps.Log.Warn("the fallback did not take a code; trying again", "challenge", a.Challenge, "failure", a.Detail)
 		default:
+			c.o.trouble.Store(&trouble{a.Detail, now})
 			c.o.deps.Log.Error("the fallback did not take a code", "challenge", a.Challenge, "state", string(a.State), "failure", a.Detail)
 		}
 	}
+	for i := range c.missed {
+		switch h := &c.missed[i]; {
+		case h.State == handedRefused:
+			c.o.deps.Log.Info("a code may not fall back any more", "challenge", h.Challenge, "reason", h.Detail)
+		case h.Detail != "": // it was tried
+			c.o.deps.Log.Error("the fallback did not take a code in time", "challenge", h.Challenge, "state", string(h.State), "failure", h.Detail)
+		}
+	}
+	c.missed = nil
+}
+
+// trouble is why the hook did not take a code, and when it was last so.
+type trouble struct {
+	text string
+	at   time.Time
+}
+
+// troubled is how long the alert stands, unless the hook takes a code before.
+const troubled = time.Hour
+
+// FallbackTrouble says why the fallback does not take codes, for an alert; ""
+// when it does, or has not been asked for an hour.
+func (o *OTP) FallbackTrouble(now time.Time) string {
+	if t := o.trouble.Load(); t != nil && now.Sub(t.at) < troubled {
+		return t.text
+	}
+	return ""
 }
 
 // claim takes what may leave, on disk, before its request. What has no code any
 // more, or too little of its life left, is over.
 func (c *courier) claim(tx *store.Tx, free int) (leave []handover, next time.Duration, err error) {
 	now := store.Millis(tx.Now())
-	for free > len(leave) {
+	for range claimRounds {
 		rows, err := store.All[due](tx, sqlHandoversDue, now, free-len(leave))
 		if err != nil || len(rows) == 0 {
 			if err != nil {
@@ -178,15 +216,14 @@ func (c *courier) claim(tx *store.Tx, free int) (leave []handover, next time.Dur
 		}
 		for i := range rows {
 			d := &rows[i]
-			if c.o.hook == nil || !d.Pending || d.ChGen != d.Gen || d.ExpiresAt-now <= lastSend.Milliseconds() {
-				err = c.o.endHandover(tx, &d.handover, d.lost())
-			} else {
-				d.State = handedSending
-				leave = append(leave, d.handover)
-				err = tx.One(sqlHandoverClaim, d.ID)
-			}
-			if err != nil {
+			goes, err := c.judge(tx, d, now)
+			switch {
+			case err != nil:
 				return nil, 0, err
+			case goes:
+				leave = append(leave, d.handover)
+			default:
+				c.missed = append(c.missed, d.handover)
 			}
 		}
 	}
@@ -198,6 +235,27 @@ func (c *courier) claim(tx *store.Tx, free int) (leave []handover, next time.Dur
 		return leave, hookIdle, err
 	}
 	return leave, min(max(store.Time(at).Sub(tx.Now()), 0)+time.Millisecond, hookIdle), nil
+}
+
+// judge claims one row, or ends it.
+func (c *courier) judge(tx *store.Tx, d *due, now int64) (goes bool, err error) {
+	if c.o.hook == nil || !d.Pending || d.ChGen != d.Gen || d.ExpiresAt-now <= lastSend.Milliseconds() {
+		return false, c.o.endHandover(tx, &d.handover, d.lost())
+	}
+	err = c.o.stillMay(tx, d.Challenge)
+	if no := (*Denied)(nil); errors.As(err, &no) {
+		to := handedRefused
+		if d.Doubts > 0 {
+			to = d.lost()
+		}
+		d.Detail = no.Code
+		return false, c.o.endHandover(tx, &d.handover, to)
+	}
+	if err != nil {
+		return false, err
+	}
+	d.State = handedSending
+	return true, tx.One(sqlHandoverClaim, d.ID)
 }
 
 // rescue takes up what was under way when the last process ended: nobody knows
@@ -249,12 +307,14 @@ func (c *courier) drain() {
 	}
 	for tries := 1; ; tries++ {
 		var told []answered
+		var now time.Time
 		err := c.o.deps.DB.Write(context.Background(), func(tx *store.Tx) (err error) {
+			now = tx.Now()
 			told, err = c.settle(tx)
 			return err
 		})
 		if err == nil {
-			c.tell(told)
+			c.tell(told, now)
 			return
 		}
 		if errors.Is(err, store.ErrCrashed) || errors.Is(err, store.ErrClosed) {

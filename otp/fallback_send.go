@@ -3,17 +3,11 @@ package otp
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptrace"
-	"os"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"janela/internal/hooks"
@@ -26,36 +20,29 @@ const hookTimeout = 5 * time.Second
 
 // hook makes the requests of the fallback.
 type hook struct {
-	url    string
-	secret func() ([]byte, error)
+	Fallback
 	client *http.Client
 }
 
-// newHook returns nil where there is no fallback.
-func newHook(f Fallback, transport http.RoundTripper) (*hook, error) {
+// newHook returns nil where there is no fallback; Check has seen its address and
+// secrets.
+func newHook(f Fallback, transport http.RoundTripper) *hook {
 	if !f.on() {
-		return nil, nil
-	}
-	if f.Secret == nil || f.URL == "" {
-		return nil, errors.New("otp: the fallback needs an address and a secret")
+		return nil
 	}
 	if transport == nil {
 		// Each request has a connection of its own: there are few, and one that the
 		// hook has closed meanwhile would leave in doubt what it took.
 		transport = &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 16 << 10}
 	}
-	h := &hook{url: f.URL, secret: f.Secret, client: &http.Client{Transport: transport,
+	return &hook{f, &http.Client{Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
-	if _, err := h.sign("otp", time.Time{}, nil); err != nil {
-		return nil, fmt.Errorf("otp: the fallback's secret_file has one or two lines, each a secret: %w", err)
-	}
-	return h, nil
 }
 
 // sign makes the header webhook-signature, with every secret of the file: two
 // while one is replaced.
-func (h *hook) sign(id string, at time.Time, body []byte) (string, error) {
-	b, err := h.secret()
+func (f *Fallback) sign(id string, at time.Time, body []byte) (string, error) {
+	b, err := f.Secret()
 	if err != nil {
 		return "", err
 	}
@@ -96,7 +83,7 @@ func (o *OTP) compose(ctx context.Context, h *handover) (body []byte, at time.Ti
 	err = o.deps.DB.Read(ctx, func(q *store.Snap) error {
 		at = q.Now()
 		ch, found, err := store.Get[challenge](q, sqlChallenge, h.Challenge)
-		if err != nil || !found || ch.now(at) != Pending || ch.Gen != h.Gen {
+		if err != nil || !found || ch.now(at) != Pending || ch.Gen != h.Gen || ch.ExpiresAt-store.Millis(at) <= lastSend.Milliseconds() {
 			return err
 		}
 		if p, _, err := store.Get[phone](q, sqlPhone, ch.PhoneKey); err != nil || p.Changed > 0 {
@@ -144,7 +131,7 @@ func (h *hook) post(ctx context.Context, id string, at time.Time, body []byte) (
 	var connected atomic.Bool
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
-	}), http.MethodPost, h.url, bytes.NewReader(body))
+	}), http.MethodPost, h.URL, bytes.NewReader(body))
 	if err != nil {
 		return unsent, "the address cannot be used"
 	}
@@ -156,35 +143,13 @@ func (h *hook) post(ctx context.Context, id string, at time.Time, body []byte) (
 	resp, err := h.client.Do(req)
 	switch {
 	case err != nil && connected.Load():
-		return doubtful, inWords(err)
+		return doubtful, hooks.Failure(err)
 	case err != nil:
-		return unsent, inWords(err)
+		return unsent, hooks.Failure(err)
 	}
 	_ = resp.Body.Close() // what it says does not matter
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return doubtful, status + strconv.Itoa(resp.StatusCode)
 	}
 	return taken, ""
-}
-
-// inWords says why there was no answer. It makes its words itself: errors of
-// net/http hold the whole address.
-func inWords(err error) string {
-	var (
-		dns  *net.DNSError
-		cert *tls.CertificateVerificationError
-		nerr net.Error
-	)
-	switch {
-	case errors.As(err, &dns):
-		return "no such host"
-	case errors.As(err, &cert):
-		return "its certificate is not valid"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "the connection was refused"
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.As(err, &nerr) && nerr.Timeout():
-		return "no answer in time"
-	default:
-		return "no answer that can be read"
-	}
 }

@@ -68,7 +68,7 @@ func (o *OTP) issue(tx *store.Tx, c Caller, r Request, a asked) (View, error) {
 	}
 	tx.Wake(Topic)
 	if ch.Message == 0 { // the number is known not to be on WhatsApp: nothing is sent there
-		if err := o.fallBackAlone(tx, &ch, notOnWhatsApp); err != nil {
+		if err := o.fallBackAlone(tx, &ch, notThere); err != nil {
 			return View{}, err
 		}
 	}

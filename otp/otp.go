@@ -2,6 +2,7 @@ package otp
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"janela/internal/store"
@@ -13,9 +14,12 @@ const Topic store.Topic = "otp.changed"
 // OTP issues codes and verifies them. Its methods that take a transaction are
 // called from the store's one writer; the others from any goroutine.
 type OTP struct {
-	cfg   Config
-	deps  Deps
-	roads roads // of the writer
+	cfg     Config
+	deps    Deps
+	trouble atomic.Pointer[trouble]
+	hook    *hook                // nil: there is no fallback
+	roads   roads                // of the writer
+	warned  map[string]time.Time // of the writer: when a country was last told to have used its share up
 }
 
 // New returns the room, or all that Check finds unsafe in the configuration.
@@ -32,7 +36,7 @@ func New(cfg Config, deps Deps) (*OTP, error) {
 	if len(unsafe) > 0 {
 		return nil, errors.Join(unsafe...)
 	}
-	return &OTP{cfg: cfg, deps: deps}, nil
+	return &OTP{cfg: cfg, deps: deps, hook: newHook(cfg.Fallback, deps.Transport)}, nil
 }
 
 // MAC returns the keyed hash of data, 16 bytes as hexadecimal digits: for what

@@ -80,7 +80,7 @@ func (o *OTP) follow(tx *store.Tx, x *outbox.Outcome) error {
 // Meta took it, and the same code twice does no harm.
 func (o *OTP) again(tx *store.Tx, s *sent) error {
 	ch, ok, err := store.Get[challenge](tx, sqlChallenge, s.Challenge)
-	if err != nil || !ok || ch.now(tx.Now()) != Pending || ch.Message != s.Message || s.Again {
+	if err != nil || !ok || ch.now(tx.Now()) != Pending || ch.Message != s.Message || ch.Gen != s.Gen || s.Again { // a newer code may have gone by the hook
 		return err
 	}
 	at := tx.Now().Add(againWait)
@@ -169,7 +169,7 @@ func (o *OTP) failed(tx *store.Tx, x *outbox.Outcome, s *sent) error {
 	if err := o.drop(tx, ch.ID, "code_undeliverable"); err != nil { // its repeat
 		return err
 	}
-	return o.fallBackAlone(tx, &ch, notOnWhatsApp)
+	return o.fallBackAlone(tx, &ch, notThere)
 }
 
 // untaken are reasons of failures on our side: no request was made.

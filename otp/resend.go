@@ -45,8 +45,8 @@ func (o *OTP) resend(tx *store.Tx, c Caller, id string, r Resend) (View, error) 
 	}
 	switch r.Channel {
 	case "", "whatsapp":
-	case "sms":
-		if err := o.fallBack(tx, &ch, "asked"); err != nil {
+	case sms:
+		if err := o.fallBack(tx, &ch, askedFor); err != nil {
 			return View{}, err
 		}
 		return o.View(tx, c, id)
@@ -54,7 +54,7 @@ func (o *OTP) resend(tx *store.Tx, c Caller, id string, r Resend) (View, error) 
 		return View{}, denied(CodeMalformed, "\"channel\" is whatsapp or sms")
 	}
 	if ch.Resends >= ch.MaxResends {
-		return View{}, &Denied{Code: CodeRateLimited, Scope: "phone", Rule: "resends", Detail: "this challenge's code was sent as often as it may be; ask for a new one"}
+		return View{}, tooOften()
 	}
 	limits := o.cfg.limitsOf(p)
 	to, ok, err := o.address(tx, &ch)

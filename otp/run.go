@@ -2,6 +2,7 @@ package otp
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"janela/internal/store"
@@ -32,9 +33,13 @@ var (
 		ON CONFLICT (country) DO UPDATE SET most_verified = excluded.most_verified, at = excluded.at`)
 )
 
-// Run ends challenges whose time is over, every ten seconds, and forgets what is
-// older than anybody needs, every hour, until ctx ends.
+// Run ends challenges whose time is over, every ten seconds, forgets what is
+// older than anybody needs, every hour, and hands codes over to the fallback,
+// until ctx ends. It waits for the requests under way.
 func (o *OTP) Run(ctx context.Context) error {
+	var courier sync.WaitGroup
+	courier.Go(func() { o.handOver(ctx) })
+	defer courier.Wait()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	tidied := 0
@@ -90,6 +95,7 @@ func (o *OTP) tidy(ctx context.Context) error {
 	for _, few := range []func(tx *store.Tx) (int, error){
 		forget(sqlForgetChallenges, keepEnded),
 		forget(sqlForgetPhones, keepPhones),
+		forget(sqlForgetHandovers, keepEnded),
 		func(tx *store.Tx) (int, error) { return o.sweepLimits(tx, tidyRows) },
 	} {
 		for n := 1; n > 0; {

@@ -17,7 +17,7 @@ type Stats struct {
 	Limited         func(rule string)                     // a limit said no
 	Guessed         func(result string)                   // right, wrong, exhausted, a Denied's Code, the reason of CodeGone, or error
 	Typed           func(took time.Duration)              // from the delivery of a message to its code's success
-	FellBack        func(result string)                   // the hook was called: sent, failed, unknown
+	FellBack        func(reason, result string)           // a code for the hook: why it fell back (asked, not_on_whatsapp), and sent, failed, unknown, expired, refused
 	Reported        func()                                // "I didn't request a code"
 	IdentityChanged func()                                // 137000
 }
@@ -83,9 +83,9 @@ func (o *OTP) countTyped(deliveredAt int64, now time.Time) {
 	}
 }
 
-func (o *OTP) countFellBack(result string) {
+func (o *OTP) countFellBack(reason, result string) {
 	if f := o.deps.Stats.FellBack; f != nil {
-		f(result)
+		f(reason, result)
 	}
 }
 

@@ -146,16 +146,22 @@ func (o *OTP) right(tx *store.Tx, g *guessed, to whatsapp.Phone) (Verdict, error
 			return Verdict{}, err
 		}
 	}
-	if err := o.guessedRight(tx, g.PhoneKey, g.Trusted, g.Identity); err != nil {
+	byWhatsApp, identity := g.Message > 0 && g.Channel != sms, g.Identity
+	if !byWhatsApp { // it proves nothing about who has the number there
+		identity = ""
+	}
+	if err := o.guessedRight(tx, g.PhoneKey, g.Trusted, identity); err != nil {
 		return Verdict{}, err
 	}
-	if g.Message > 0 {
+	if g.Message > 0 || g.Channel == sms {
 		if err := o.markVerified(tx, g.ID); err != nil {
 			return Verdict{}, err
 		}
 	}
-	o.countTyped(g.DeliveredAt, tx.Now())
-	if g.Absent > store.Millis(tx.Now()) && g.Message > 0 { // the code arrived there
+	if byWhatsApp {
+		o.countTyped(g.DeliveredAt, tx.Now())
+	}
+	if byWhatsApp && g.Absent > store.Millis(tx.Now()) { // the code arrived there
 		if _, err := tx.Exec(sqlAbsent, g.PhoneKey, 0, store.Millis(tx.Now())); err != nil {
 			return Verdict{}, err
 		}

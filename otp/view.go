@@ -57,8 +57,7 @@ func (o *OTP) show(q store.Querier, ch *challenge, m outbox.Message) (View, erro
 			return View{}, err
 		}
 	}
-	v.Delivery.Fallback, err = o.offer(q, ch, v.Delivery)
-	return v, err
+	return v, o.otherWay(q, ch, &v.Delivery)
 }
 
 // delivery says how far a message came. One that was never made stands for a

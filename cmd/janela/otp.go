@@ -66,7 +66,7 @@ func showReport(w io.Writer, r httpapi.OTPReport) error {
 	s := &sections{w: w}
 	ceiling := fmt.Sprintf("%d codes in any 24 h; %d sent, %d left", r.Cost.SendsPerDay, r.Cost.Sent, r.Cost.Left)
 	if r.Cost.FallbackPerDay > 0 {
-		ceiling += fmt.Sprintf("; the fallback %d", r.Cost.FallbackPerDay)
+		ceiling += fmt.Sprintf("; by the fallback at most %d of them", r.Cost.FallbackPerDay)
 	}
 	var guess string
 	var easiest float64

@@ -52,6 +52,7 @@ var fewRows = map[string]string{
 	"tallies_queued":          "streams that have something to send",
 	"runs_open":               "runs under way",
 	"slots_due":               "what fires next",
+	"code_fallbacks_due":      "codes that wait for the fallback hook",
 	"code_fallbacks_sending":  "requests to the fallback hook under way",
 	"hook_deliveries_sending": "requests to the business's own systems under way",
 }

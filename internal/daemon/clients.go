@@ -105,6 +105,15 @@ func newClients(d *Daemon) *clients {
 	return c
 }
 
+// hookTransport carries the requests of the codes' fallback; nil: the room makes
+// its own.
+func (d *Daemon) hookTransport() http.RoundTripper {
+	if d.opt.Dial == nil {
+		return nil
+	}
+	return &http.Transport{DialContext: d.opt.Dial, DisableKeepAlives: true}
+}
+
 // sender is the door of a lane.
 func (c *clients) sender(waba string, lane whatsapp.Lane) (cloudapi.Sender, bool) {
 	from := c.byAccount

@@ -84,7 +84,7 @@ func (d *Daemon) openCodes() (codeHooks, error) {
 	if err != nil {
 		return codeHooks{}, err
 	}
-	d.otp, err = otp.New(d.cfg.otpConfig(), otp.Deps{DB: d.db, Keys: keys, Outcomes: d.outcomes, Stats: d.metrics.codes.stats(), Log: d.log})
+	d.otp, err = otp.New(d.cfg.otpConfig(), otp.Deps{DB: d.db, Keys: keys, Outcomes: d.outcomes, Transport: d.hookTransport(), Stats: d.metrics.codes.stats(), Log: d.log})
 	if err != nil {
 		return codeHooks{}, err
 	}
@@ -92,12 +92,16 @@ func (d *Daemon) openCodes() (codeHooks, error) {
 }
 
 // codeAlerts tells of purposes whose codes cannot be sent in one of their
-// languages, because Meta does not have the template, or not as it should be.
+// languages, because Meta does not have the template, or not as it should be; and
+// of a fallback that does not take codes.
 func (d *Daemon) codeAlerts(q store.Querier) ([]string, error) {
 	if d.otp == nil {
 		return nil, nil
 	}
 	cfg, out := d.cfg.otpConfig(), []string(nil)
+	if why := d.otp.FallbackTrouble(q.Now()); why != "" {
+		out = append(out, "codes do not reach the fallback: "+why)
+	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Purposes)) {
 		p := cfg.Purposes[name]
 		waba := d.accountOf(cmp.Or(p.Number, cfg.Number))

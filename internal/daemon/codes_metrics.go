@@ -36,7 +36,7 @@ func newCodeMetrics() codeMetrics {
 		limited:         vec("limited_total", "Requests and guesses that a limit refused, by its key in config.toml.", "rule"),
 		guessed:         vec("verify_total", "Guesses by what they were answered.", "result"),
 		sends:           vec("sends_total", "Messages with codes by what became of them, each time they got there.", "channel", "outcome"),
-		fellBack:        vec("fallback_total", "Calls of the fallback hook by their result.", "result"),
+		fellBack:        vec("fallback_total", "Codes that went by the fallback hook, by why they did and what became of them.", "reason", "result"),
 		reported:        one("reported_total", "People who said that they did not ask for a code."),
 		identityChanged: one("identity_changed_total", "Codes not delivered because the number passed to another device or person."),
 		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "janela_otp_stage_seconds", Help: "How long a code took from one stage to the next.",
@@ -51,11 +51,14 @@ func (m *codeMetrics) all() []prometheus.Collector {
 // stats are the room's ears.
 func (m *codeMetrics) stats() otp.Stats {
 	return otp.Stats{
-		Asked:           func(purpose, country, result string) { m.asked.WithLabelValues(purpose, country, result).Inc() },
-		Limited:         func(rule string) { m.limited.WithLabelValues(rule).Inc() },
-		Guessed:         func(result string) { m.guessed.WithLabelValues(result).Inc() },
-		Typed:           func(took time.Duration) { m.took("delivered_verified", took) },
-		FellBack:        func(result string) { m.fellBack.WithLabelValues(result).Inc() },
+		Asked:   func(purpose, country, result string) { m.asked.WithLabelValues(purpose, country, result).Inc() },
+		Limited: func(rule string) { m.limited.WithLabelValues(rule).Inc() },
+		Guessed: func(result string) { m.guessed.WithLabelValues(result).Inc() },
+		Typed:   func(took time.Duration) { m.took("delivered_verified", took) },
+		FellBack: func(reason, result string) {
+			m.fellBack.WithLabelValues(reason, result).Inc()
+			m.sends.WithLabelValues("sms", result).Inc()
+		},
 		Reported:        m.reported.Inc,
 		IdentityChanged: m.identityChanged.Inc,
 	}

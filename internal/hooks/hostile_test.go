@@ -147,6 +147,6 @@ func TestWordsForTLS(t *testing.T) {
 		if err == nil {
 			_ = resp.Body.Close()
 		}
-		equal(t, "words", inWords(err), want)
+		equal(t, "words", Failure(err), want)
 	}
 }

@@ -43,9 +43,9 @@ func (w *worker) send(ctx context.Context, t ticket) result {
 		case ctx.Err() != nil:
 			r.verdict = interrupted
 		case connected.Load():
-			r.verdict, r.failure = failed, inWords(err)
+			r.verdict, r.failure = failed, Failure(err)
 		default:
-			r.verdict, r.failure = away, inWords(err)
+			r.verdict, r.failure = away, Failure(err)
 		}
 		return r
 	}
@@ -97,9 +97,9 @@ func drain(body io.Reader, cancel context.CancelFunc) {
 	_, _ = io.CopyN(io.Discard, body, drainBytes)
 }
 
-// inWords says why there was no answer. It makes its words itself: errors of
+// Failure says why there was no answer. It makes its words itself: errors of
 // net/http hold the whole address.
-func inWords(err error) string {
+func Failure(err error) string {
 	var dns *net.DNSError
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError

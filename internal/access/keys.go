@@ -22,10 +22,20 @@ const (
 	ScopeOTPSend   = "otp:send"   // ask for a code, again, and cancel
 	ScopeOTPVerify = "otp:verify" // try a code
 	ScopeOTPRead   = "otp:read"   // see where a code stands
+
+	ScopeOptinWrite       = "optin:write"       // record what people granted and revoked
+	ScopeOptinRead        = "optin:read"        // see what they granted and revoked, with the proof
+	ScopeMessageSend      = "message:send"      // send single messages
+	ScopeMessageRead      = "message:read"      // see where they stand
+	ScopeConversationRead = "conversation:read" // see conversations and service windows
 )
 
 // Scopes are all there are, in the order in which they are shown.
-var Scopes = []string{ScopeOTPSend, ScopeOTPVerify, ScopeOTPRead}
+var Scopes = []string{ScopeOTPSend, ScopeOTPVerify, ScopeOTPRead, ScopeOptinWrite, ScopeOptinRead, ScopeMessageSend, ScopeMessageRead,
+	ScopeConversationRead}
+
+// OTPScopes are those of one-time codes: what a key may do if nobody says.
+var OTPScopes = Scopes[:3:3]
 
 // Errors of keys.
 var (

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"janela/internal/httpapi"
 	"janela/internal/tomlfile"
 	"janela/internal/whatsapp"
 )
@@ -23,7 +24,7 @@ var (
 )
 
 // ownPaths are answered by the daemon itself.
-var ownPaths = []string{"/healthz", "/readyz", "/metrics", "/v1/otp"}
+var ownPaths = append([]string{"/healthz", "/readyz", "/metrics"}, httpapi.PublicPaths()...)
 
 // checker gathers the problems of one configuration.
 type checker struct {

@@ -140,18 +140,20 @@ func (d *Daemon) listenSocket() (*server, error) {
 	return s, nil
 }
 
-// public is what the outside may reach: Meta's callbacks, one-time codes for
-// who has a key, health and metrics.
+// public is what the outside may reach: Meta's callbacks, the public face of the
+// API for who has a key, health and metrics.
 func (d *Daemon) public() http.Handler {
 	mux := http.NewServeMux()
 	routes(mux, d.cfg.HTTP.WebhookPath, d.intake, d.api.Public(), d.metrics.handler(), d.readyz)
 	return mux
 }
 
-func routes(mux *http.ServeMux, webhookPath string, callbacks, codes, metrics http.Handler, readyz http.HandlerFunc) {
+func routes(mux *http.ServeMux, webhookPath string, callbacks, face, metrics http.Handler, readyz http.HandlerFunc) {
 	mux.Handle(webhookPath, callbacks)
-	mux.Handle("/v1/otp", codes)
-	mux.Handle("/v1/otp/", codes)
+	for _, at := range httpapi.PublicPaths() {
+		mux.Handle(at, face)
+		mux.Handle(at+"/", face)
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", readyz)
 	mux.Handle("GET /metrics", metrics)

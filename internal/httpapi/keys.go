@@ -52,6 +52,9 @@ type RevokeKeyReply struct {
 // KeyScopes are all that a key may be given.
 func KeyScopes() []string { return append([]string{}, access.Scopes...) }
 
+// DefaultKeyScopes are what a key may do if nobody says.
+func DefaultKeyScopes() []string { return append([]string{}, access.OTPScopes...) }
+
 func lineOfKey(k access.Key, now time.Time) KeyLine {
 	l := KeyLine{ID: k.ID, Client: k.Client, State: "valid", Scopes: k.Scopes, Purposes: k.Purposes, Countries: k.Countries,
 		CreatedAt: k.CreatedAt, CreatedBy: k.CreatedBy, ExpiresAt: k.ExpiresAt, RevokedAt: k.RevokedAt, RevokedBy: k.RevokedBy}

@@ -34,7 +34,7 @@ func (h *house) authenticate(plain string) (k access.Key, err error) {
 
 func TestKeys(t *testing.T) {
 	h := newHouse(t)
-	app := h.addKey(KeyRequest{Client: "app", Scopes: KeyScopes(), Purposes: []string{"login"}, Countries: []string{"BR"}, Expires: "90d"})
+	app := h.addKey(KeyRequest{Client: "app", Scopes: DefaultKeyScopes(), Purposes: []string{"login"}, Countries: []string{"BR"}, Expires: "90d"})
 	h.advance(time.Second)
 	crm := h.addKey(KeyRequest{Client: "crm", Scopes: []string{access.ScopeOTPRead}})
 	k, err := h.authenticate(app.Key)

@@ -16,27 +16,37 @@ import (
 	"janela/otp"
 )
 
-// maxOTPBody is how many bytes a request for a code or a guess may have.
-const maxOTPBody = 4 << 10
+// maxSmallBody is how many bytes a request for a code, a guess or a consent may
+// have.
+const maxSmallBody = 4 << 10
 
 // bodies are used again, so that a request costs no 4 KiB; they are wiped, since
 // they held numbers and codes.
-var bodies = sync.Pool{New: func() any { return new([maxOTPBody + 1]byte) }}
+var bodies = sync.Pool{New: func() any { return new([maxSmallBody + 1]byte) }}
 
-// withBody reads the request's body and hands it to f, which must not keep it.
+// withBody reads a small body and hands it to f, which must not keep it.
 func (c *call) withBody(f func(body []byte) error) error {
-	if c.r.ContentLength > maxOTPBody {
-		return tooLarge()
+	buf, _ := bodies.Get().(*[maxSmallBody + 1]byte)
+	defer bodies.Put(buf)
+	return c.readBody(buf[:], f)
+}
+
+// withLargeBody is withBody for at most limit bytes.
+func (c *call) withLargeBody(limit int, f func(body []byte) error) error {
+	return c.readBody(make([]byte, limit+1), f)
+}
+
+// readBody reads a body of fewer bytes than buf has, and wipes buf at the end.
+func (c *call) readBody(buf []byte, f func(body []byte) error) error {
+	limit := len(buf) - 1
+	if c.r.ContentLength > int64(limit) {
+		return tooLarge(limit)
 	}
-	buf, _ := bodies.Get().(*[maxOTPBody + 1]byte)
-	n, err := io.ReadFull(c.r.Body, buf[:])
-	defer func() {
-		clear(buf[:n])
-		bodies.Put(buf)
-	}()
+	n, err := io.ReadFull(c.r.Body, buf)
+	defer func() { clear(buf[:n]) }()
 	switch {
 	case err == nil:
-		return tooLarge()
+		return tooLarge(limit)
 	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return malformed("the body did not arrive whole")
 	case n > 0 && !isJSON(c.r.Header["Content-Type"]):
@@ -47,8 +57,8 @@ func (c *call) withBody(f func(body []byte) error) error {
 	return f(buf[:n])
 }
 
-func tooLarge() *Problem {
-	p := malformed("the body has more than %d bytes", maxOTPBody)
+func tooLarge(limit int) *Problem {
+	p := malformed("the body has more than %d bytes", limit)
 	p.Status = http.StatusRequestEntityTooLarge
 	return p
 }

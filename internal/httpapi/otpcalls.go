@@ -40,14 +40,14 @@ func (c *call) send(route string, read func(body []byte) (sending, error)) (a an
 		if err != nil {
 			return err
 		}
-		a, err = c.once(rep, keepChange, func(tx *store.Tx) (answer, []byte, error) {
+		a, err = c.once(rep, effect{keep: keepChange, at: challengePath, do: func(tx *store.Tx) (answer, []byte, error) {
 			var err error
 			if v, err = do(tx); err != nil {
 				return answer{}, nil, err
 			}
 			body := line(briefReply(v))
 			return answer{status: http.StatusAccepted, body: body, location: challengePath(v.ID)}, body, nil
-		}, nil)
+		}})
 		return err
 	})
 	if err != nil || a.replayed {
@@ -72,14 +72,14 @@ func (c *call) cancel(id string) (a answer, err error) {
 		if err := readNothing(body); err != nil {
 			return err
 		}
-		a, err = c.once(rep, keepChange, func(tx *store.Tx) (answer, []byte, error) {
+		a, err = c.once(rep, effect{keep: keepChange, do: func(tx *store.Tx) (answer, []byte, error) {
 			v, err := c.otp.Cancel(tx, c.caller(), id)
 			if err != nil {
 				return answer{}, nil, err
 			}
 			body := line(briefReply(v))
 			return answer{status: http.StatusOK, body: body}, body, nil
-		}, nil)
+		}})
 		return err
 	})
 	return a, err
@@ -97,21 +97,21 @@ func (c *call) verify(id string) (a answer, err error) {
 		if err != nil {
 			return err
 		}
-		a, err = c.once(rep, keepGuess, func(tx *store.Tx) (answer, []byte, error) {
+		a, err = c.once(rep, effect{keep: keepGuess, do: func(tx *store.Tx) (answer, []byte, error) {
 			v, err := c.otp.Verify(tx, c.caller(), id, in)
 			if err != nil {
 				return answer{}, nil, err
 			}
 			a, keep := c.judged(v)
 			return a, keep, nil
-		}, func(tx *store.Tx) (answer, error) {
+		}, remade: func(tx *store.Tx) (answer, error) {
 			v, err := c.otp.VerifiedNumber(tx, c.caller(), id)
 			if err != nil {
 				return answer{}, err
 			}
 			a, _ := c.judged(v)
 			return a, nil
-		})
+		}})
 		return err
 	})
 	return a, err
@@ -130,3 +130,5 @@ func (c *call) judged(v otp.Verdict) (a answer, keep []byte) {
 	}
 	return a, keep
 }
+
+func challengePath(id string) string { return "/v1/otp/" + id }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,8 +20,8 @@ import (
 )
 
 // Public returns what the business's own systems call over TCP, each with an
-// API key: one-time codes, at /v1/otp and below. It is made for servers: what a
-// browser sends is refused. Whoever serves it calls EndWaits when it stops.
+// API key, at PublicPaths and below. It is made for servers: what a browser
+// sends is refused. Whoever serves it calls EndWaits when it stops.
 func (s *Server) Public() http.Handler { return s.public }
 
 // EndWaits lets every request that waits for a change answer at once, now and
@@ -30,6 +32,7 @@ func (s *Server) EndWaits() { s.public.waits.end() }
 type public struct {
 	db     *store.DB
 	otp    *otp.OTP
+	mac    MAC
 	log    *slog.Logger
 	waits  waits
 	looks  lookLimits
@@ -37,7 +40,10 @@ type public struct {
 }
 
 func newPublic(cfg Config) *public {
-	p := &public{db: cfg.DB, otp: cfg.OTP, log: cfg.Log, waits: waits{changed: make(chan struct{}), ended: make(chan struct{})}}
+	p := &public{db: cfg.DB, otp: cfg.OTP, mac: cfg.MAC, log: cfg.Log, waits: waits{changed: make(chan struct{}), ended: make(chan struct{})}}
+	if p.mac == nil && p.otp != nil {
+		p.mac = p.otp.MAC
+	}
 	if p.otp != nil {
 		p.waits.wake = p.db.Wakes(otp.Topic)
 	}
@@ -51,6 +57,7 @@ type call struct {
 	r   *http.Request
 	id  string // of the request
 	key access.Key
+	mac MAC // of the Idempotency-Key and the body
 }
 
 // noStore is on every answer: none may be kept on the way.
@@ -58,7 +65,7 @@ var noStore = []string{"no-store"}
 
 // ServeHTTP answers a request; what is no success is a Problem.
 func (p *public) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{public: p, w: w, r: r, id: requestID(r)}
+	c := &call{public: p, w: w, r: r, id: requestID(r), mac: p.mac}
 	h := w.Header()
 	h["Cache-Control"] = noStore
 	h["X-Request-Id"] = []string{c.id}
@@ -97,13 +104,32 @@ var verbs = map[string]struct {
 	"cancel": {http.MethodPost, access.ScopeOTPSend, (*call).cancel},
 }
 
+// faces are what the public face has, by the path at which each begins; it gets
+// the rest of the path, "" or from a slash on.
+var faces = map[string]func(c *call, rest string) (answer, error){
+	"/v1/otp": (*call).serveCodes,
+}
+
+// PublicPaths are where the public face answers, there and below.
+func PublicPaths() []string { return slices.Sorted(maps.Keys(faces)) }
+
 // serve finds the operation, asks who is calling, and runs it. Paths and
 // methods are no secret, so they come first.
 func (c *call) serve() (answer, error) {
-	rest, ok := strings.CutPrefix(c.r.URL.Path, "/v1/otp")
-	if !ok || c.otp == nil {
+	for at, face := range faces {
+		if rest, ok := strings.CutPrefix(c.r.URL.Path, at); ok && (rest == "" || rest[0] == '/') {
+			return face(c, rest)
+		}
+	}
+	return answer{}, noPath()
+}
+
+// serveCodes answers at /v1/otp.
+func (c *call) serveCodes(rest string) (answer, error) {
+	if c.otp == nil {
 		return answer{}, noPath()
 	}
+	c.mac = c.otp.MAC
 	if rest == "" {
 		if err := c.enter(http.MethodPost, access.ScopeOTPSend); err != nil {
 			return answer{}, err
@@ -112,7 +138,7 @@ func (c *call) serve() (answer, error) {
 	}
 	challenge, verb, deeper := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
 	to, known := verbs[verb]
-	if rest[0] != '/' || challenge == "" || !known || deeper && verb == "" {
+	if challenge == "" || !known || deeper && verb == "" {
 		return answer{}, noPath()
 	}
 	if err := c.enter(to.method, to.scope); err != nil {

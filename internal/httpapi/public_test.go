@@ -147,6 +147,7 @@ func TestScopes(t *testing.T) {
 	for _, scope := range access.Scopes {
 		d.keys[scope] = d.key(access.KeyRequest{Client: "app", Scopes: []string{scope}})
 	}
+	// Those of other faces open nothing here.
 	for call, needs := range map[string]string{
 		"POST /v1/otp":                   "otp:send",
 		"POST /v1/otp/" + id + "/resend": "otp:send",

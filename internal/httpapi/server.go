@@ -32,6 +32,7 @@ type Config struct {
 	Version     string
 	Health      func(ctx context.Context) Health // nil: not told
 	OTP         *otp.OTP                         // nil: no codes are sent
+	MAC         MAC                              // of what the public face must recognise and may not keep; codes have their own
 	Log         *slog.Logger
 }
 

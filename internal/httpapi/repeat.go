@@ -16,14 +16,28 @@ const (
 	keepGuess  = time.Minute // bound to the code, which is in the body's hash
 )
 
-// effect does what a request asks for, in the transaction. keep is what repeats
-// are told, the answer itself unless it holds what may not be kept; nil: nothing
-// has happened, so a repeat is tried like a first one.
-type effect func(tx *store.Tx) (a answer, keep []byte, err error)
+// MAC is a keyed hash: the same data give another one in another domain. The key
+// is in no database.
+type MAC func(domain string, data []byte) string
+
+// effect is what a request asks for.
+type effect struct {
+	keep time.Duration // of the answer, for repeats
+	// do runs in the transaction. told is what repeats are told, the answer's body
+	// unless that holds what may not be kept; nil: nothing has happened, so a
+	// repeat is tried like a first one.
+	do func(tx *store.Tx) (a answer, told []byte, err error)
+	// remade makes an answer again of which only the status was kept (told was
+	// empty).
+	remade func(tx *store.Tx) (answer, error)
+	// at says where the thing lies whose id the reply has; nil where nothing lies.
+	at func(id string) string
+}
 
 // once runs an effect, or answers as before where the Idempotency-Key came
-// before. remade makes an answer again of which only the status was kept.
-func (c *call) once(rep *access.Repeat, ttl time.Duration, do effect, remade func(tx *store.Tx) (answer, error)) (answer, error) {
+// before (rep nil: there was none). Two with the same key at once have one
+// effect: the second waits for nothing and is told to come again.
+func (c *call) once(rep *access.Repeat, e effect) (answer, error) {
 	if rep != nil {
 		key := rep.Client + "\n" + rep.Route + "\n" + rep.Key
 		if !c.flying.begin(key) {
@@ -41,44 +55,47 @@ func (c *call) once(rep *access.Repeat, ttl time.Duration, do effect, remade fun
 				return err
 			}
 			if ok {
-				a, err = replayed(tx, old, remade)
+				a, err = e.replay(tx, old)
 				return err
 			}
 		}
-		var keep []byte
+		var told []byte
 		var err error
-		if a, keep, err = do(tx); err != nil || rep == nil || keep == nil {
+		if a, told, err = e.do(tx); err != nil || rep == nil || told == nil {
 			return err
 		}
-		return access.Keep(tx, *rep, access.Reply{Status: a.status, Body: string(keep)}, ttl)
+		return access.Keep(tx, *rep, access.Reply{Status: a.status, Body: string(told)}, e.keep)
 	})
 	return a, err
 }
 
-// replayed is the answer of before.
-func replayed(tx *store.Tx, old access.Reply, remade func(tx *store.Tx) (answer, error)) (answer, error) {
+// replay is the answer of before.
+func (e *effect) replay(tx *store.Tx, old access.Reply) (answer, error) {
 	a := answer{status: old.Status, body: []byte(old.Body)}
 	switch {
 	case old.Body == "":
 		var err error
-		if a, err = remade(tx); err != nil {
+		if a, err = e.remade(tx); err != nil {
 			return a, err
 		}
-	case old.Status == http.StatusAccepted:
+	case e.at != nil && old.Status < http.StatusBadRequest:
 		var of struct {
 			ID string `json:"id"`
 		}
 		if err := json.Unmarshal(a.body, &of); err != nil {
 			return a, err
 		}
-		a.location = challengePath(of.ID)
+		if of.ID != "" {
+			a.location = e.at(of.ID)
+		}
 	}
 	a.replayed = true
 	return a, nil
 }
 
 // repeat reads the Idempotency-Key. Only hashes of it and of the body go any
-// further: a body holds a number or a code.
+// further: a body holds a number, a text or a code. route tells the operations
+// of one client apart.
 func (c *call) repeat(route string, body []byte, required bool) (*access.Repeat, error) {
 	fields := c.r.Header["Idempotency-Key"]
 	switch {
@@ -89,8 +106,8 @@ func (c *call) repeat(route string, body []byte, required bool) (*access.Repeat,
 	case len(fields) > 1 || !printable(fields[0]):
 		return nil, malformed("Idempotency-Key must be one text of 1 to 255 printable ASCII characters")
 	}
-	return &access.Repeat{Client: c.key.Client, Route: route, Key: c.otp.MAC("idempotency-key", []byte(fields[0])),
-		Request: c.otp.MAC("request", append([]byte(route+"\n"), body...))}, nil
+	return &access.Repeat{Client: c.key.Client, Route: route, Key: c.mac("idempotency-key", []byte(fields[0])),
+		Request: c.mac("request", append([]byte(route+"\n"), body...))}, nil
 }
 
 func printable(s string) bool {
@@ -130,5 +147,3 @@ func (f *inFlight) end(key string) {
 	defer f.mu.Unlock()
 	delete(f.keys, key)
 }
-
-func challengePath(id string) string { return "/v1/otp/" + id }

@@ -154,9 +154,11 @@ func benchPhone(i int) string { return fmt.Sprintf("+55119%08d", i%people) }
 func wide() Limits {
 	l := DefaultLimits()
 	l.Cooldown = 1 // ns
-	for _, n := range []*int{&l.Phone10m, &l.PhoneHour, &l.PhoneDay, &l.Unverified, &l.IP10m, &l.IPHour, &l.IPDay, &l.IPPhones, &l.IPCountries,
-		&l.PrefixUnverified, &l.CountryDay, &l.CountryHour, &l.ClientBurst, &l.VerifyIPMinute} {
-		*n = 1 << 30
+	for _, n := range []*int{&l.Phone10m, &l.PhoneHour, &l.PhoneDay, &l.Unverified, &l.IP10m, &l.IPHour, &l.IPDay, &l.IPPhones, &l.IPCountries} {
+		*n = 1000
+	}
+	for _, n := range []*int{&l.PrefixUnverified, &l.CountryDay, &l.CountryHour, &l.ClientBurst, &l.VerifyIPMinute} {
+		*n = 1_000_000
 	}
 	l.ClientPerSecond, l.PerSecond = 1e6, 1e6
 	return l

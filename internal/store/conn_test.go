@@ -28,7 +28,7 @@ func TestEveryConnectionHasItsPragmas(t *testing.T) {
 	}
 	err := db.Write(t.Context(), func(tx *store.Tx) error {
 		asked("writer", tx.RawValue, map[string]string{"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1",
-			"busy_timeout": "5000", "secure_delete": "1", "query_only": "0"})
+			"busy_timeout": "5000", "secure_delete": "1", "query_only": "0", "temp_store": "2"})
 		return nil
 	})
 	if err != nil {

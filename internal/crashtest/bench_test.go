@@ -26,6 +26,9 @@ import (
 // share of what a plain client loop reaches against the same server before and
 // after, and the process's peak memory, which must not grow with the audience.
 func BenchmarkCampaign(b *testing.B) {
+	if testing.Short() {
+		b.Skip("takes minutes")
+	}
 	for _, n := range []int{10_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for b.Loop() {

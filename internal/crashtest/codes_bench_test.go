@@ -76,6 +76,7 @@ type codesWorld struct {
 	client *http.Client
 	next   atomic.Int64 // of the pool of people
 	base   string
+	proc   *os.Process // of the daemon
 
 	definition []byte // of the campaign, until it is dropped
 }
@@ -347,6 +348,9 @@ func report(b *testing.B, all []took, prefix string) {
 // the code's own request reaches Meta's side. Then, at 100 codes a second, times
 // alone and beside the campaign, in turns, and their ratio.
 func BenchmarkCodes(b *testing.B) {
+	if testing.Short() {
+		b.Skip("takes minutes")
+	}
 	const while = 5 * time.Second
 	for _, beside := range []bool{false, true} {
 		for _, clients := range []int{1, 16, 64} {
@@ -356,7 +360,11 @@ func BenchmarkCodes(b *testing.B) {
 					if beside {
 						c.campaign(b)
 					}
+					self, theirs, commits := cpuOf(os.Getpid()), cpuOf(c.proc.Pid), c.commits()
 					all, perSecond := c.closed(b, clients, while)
+					b.ReportMetric(float64((cpuOf(os.Getpid())-self).Microseconds())/float64(len(all)), "client-cpu-us/cycle")
+					b.ReportMetric(float64((cpuOf(c.proc.Pid)-theirs).Microseconds())/float64(len(all)), "daemon-cpu-us/cycle")
+					b.ReportMetric(float64(c.commits()-commits)/float64(len(all)), "commits/cycle")
 					b.ReportMetric(perSecond, "cycles/s")
 					report(b, all, "")
 					stop()
@@ -396,6 +404,7 @@ func BenchmarkCodes(b *testing.B) {
 func startCodes(b *testing.B, recipients int) (*codesWorld, func()) {
 	c := newCodesWorld(b, recipients)
 	cmd := c.start()
+	c.proc = cmd.Process
 	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		if resp, err := http.Get(c.base + "/readyz"); err == nil {
 			_ = resp.Body.Close()
@@ -441,4 +450,38 @@ func (c *codesWorld) campaign(b *testing.B) {
 	c.hold(false)
 	before := c.sink.messages.Load()
 	wait("the campaign did not begin", func() bool { return c.sink.messages.Load() > before+500 })
+}
+
+// cpuOf is the processor time that a process has used, in user and kernel mode
+// (proc(5): fields 14 and 15 of stat, in hundredths of a second).
+func cpuOf(pid int) time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	var ticks time.Duration
+	for _, text := range f[11:13] {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return 0
+		}
+		ticks += time.Duration(n)
+	}
+	return ticks * 10 * time.Millisecond
+}
+
+var commitsLine = regexp.MustCompile(`(?m)^janela_store_commits_total (\S+)`)
+
+// commits is how many transactions the daemon has committed.
+func (c *codesWorld) commits() int64 {
+	found := commitsLine.FindStringSubmatch(c.metrics(c.base))
+	if found == nil {
+		return 0
+	}
+	n, err := strconv.ParseFloat(found[1], 64)
+	if err != nil {
+		return 0
+	}
+	return int64(n)
 }

@@ -34,6 +34,7 @@ type Request struct {
 	ClientIP string            // of the person, as the caller saw it
 	Binding  string            // the caller's session, opaque, at most 256 bytes; the same must come with verify
 	Trusted  bool              // a device on which this person was verified before
+	Decoy    bool              // answer as if it were real, and send nothing
 	Device   string            // android, ios, web or ""
 	Consent  *Consent          // evidence that the person agreed to get codes; nil: an earlier grant must stand
 	Metadata map[string]string // at most 10, returned, never logged
@@ -63,6 +64,7 @@ type View struct {
 	VerifiedAt     time.Time
 	StepUpRequired bool
 	Metadata       map[string]string
+	ChangesAt      time.Time // when it changes next without any commit, as far as is known; zero: not
 }
 
 // Delivery is how far the latest message with a code came.

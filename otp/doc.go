@@ -2,8 +2,9 @@
 // is asked for, its code goes out as a message of the outbox, and what the person
 // types is judged here.
 //
-// Tables: challenges (personal), code_sends, code_counts, code_ranges, code_rates,
-// code_failures, code_phones, code_baselines, code_fallbacks.
+// Tables: challenges (personal), code_sends, code_decoys, code_counts,
+// code_ranges, code_rates, code_failures, code_phones, code_baselines,
+// code_fallbacks.
 //
 // A challenge's life:
 //

@@ -65,14 +65,14 @@ func (o *OTP) fallBack(tx *store.Tx, ch *challenge, why string) error {
 	}
 	p := o.cfg.Purposes[ch.Purpose]
 	limits := o.cfg.limitsOf(p)
-	to, ok, err := o.address(tx, ch)
+	_, ok, err := o.address(tx, ch)
 	if err != nil {
 		return err
 	}
-	if !ok {
+	if !ok && !ch.Decoy {
 		return &Denied{Code: CodeGone, Reason: codeUnavailable, Detail: "this challenge's number is not known any more; ask for a new code"}
 	}
-	ask := o.askOf(ch, to, limits)
+	ask := o.askOf(ch, limits)
 	if err := o.sameHands(tx, ch); err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (o *OTP) agreed(tx *store.Tx, ch *challenge, p Purpose) error {
 	if err != nil {
 		return err
 	}
-	return verdict(gate.Decide(outbox.Stream{Category: whatsapp.Authentication}, nil, f, tx.Now()), tx.Now())
+	return verdict(gate.Decide(outbox.Stream{Category: whatsapp.Authentication}, nil, ch.agreeing(f), tx.Now()), tx.Now())
 }
 
 // scopeTally is how much a scope sent in the last hour.
@@ -298,10 +298,13 @@ func scopeFallback(country string) string { return "fallback:" + country }
 
 // queueFallback writes what was decided: the loop hands it over after the commit.
 func (o *OTP) queueFallback(tx *store.Tx, ch *challenge, ask sendAsk, why string, from int64) error {
-	if err := o.drop(tx, ch.ID, "code_replaced"); err != nil { // what still waits for its turn on WhatsApp
+	if err := o.drop(tx, ch, "code_replaced"); err != nil { // what still waits for its turn on WhatsApp
 		return err
 	}
 	now := store.Millis(tx.Now())
+	if ch.Decoy {
+		from += hookTakes(o.random())
+	}
 	h := handover{ID: tx.NewID(), Challenge: ch.ID, Gen: ch.Gen, Country: ch.Country, At: now}
 	if err := tx.One(sqlPutHandover, h.ID, h.Challenge, h.Gen, ch.PhoneKey, h.Country, sms, why, from, now); err != nil {
 		return err

@@ -24,17 +24,18 @@ const (
 type due struct {
 	handover
 	Pending   bool
+	Decoy     bool
 	ChGen     int
 	ExpiresAt int64
 }
 
 // Fields names the places of sqlHandoversDue.
 func (d *due) Fields() []any {
-	return append(d.handover.Fields(), &d.Pending, &d.ChGen, &d.ExpiresAt)
+	return append(d.handover.Fields(), &d.Pending, &d.Decoy, &d.ChGen, &d.ExpiresAt)
 }
 
 var (
-	sqlHandoversDue = store.SQL(`SELECT ` + handoverColumns + `, COALESCE(c.state, '') = 'pending', COALESCE(c.gen, 0), COALESCE(c.expires_at, 0)
+	sqlHandoversDue = store.SQL(`SELECT ` + handoverColumns + `, COALESCE(c.state, '') = 'pending', COALESCE(c.decoy, 0), COALESCE(c.gen, 0), COALESCE(c.expires_at, 0)
 		FROM code_fallbacks f LEFT JOIN challenges c ON c.id = f.challenge_id
 		WHERE f.state = 'queued' AND f.not_before <= ?1 ORDER BY f.not_before LIMIT ?2`)
 	sqlHandoverNext     = store.SQL(`SELECT not_before FROM code_fallbacks WHERE state = 'queued' ORDER BY not_before LIMIT 1`)
@@ -253,6 +254,10 @@ func (c *courier) judge(tx *store.Tx, d *due, now int64) (goes bool, err error) 
 	}
 	if err != nil {
 		return false, err
+	}
+	if d.Decoy { // nobody is asked to take it, and the answer is that somebody did
+		tx.Wake(Topic)
+		return false, tx.One(sqlHandoverEnd, d.ID, string(handedSent), 0, "", now)
 	}
 	d.State = handedSending
 	return true, tx.One(sqlHandoverClaim, d.ID)

@@ -92,13 +92,13 @@ type checker interface {
 }
 
 // newBareWorld is a world of one check of many; close removes it.
-func newBareWorld(t checker) *world {
+func newBareWorld(t checker, change ...func(*Config)) *world {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "otp")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := build(t, dir)
+	w := build(t, dir, change...)
 	w.dir = dir
 	return w
 }

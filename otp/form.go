@@ -76,7 +76,7 @@ func (o *OTP) understand(c Caller, r Request) (a asked, err error) {
 	a.language = a.purpose.language(r.Locale)
 	a.exact = o.exact(a.phone.E164())
 	a.ask = sendAsk{phoneKey: o.phoneKey(a.phone), ipKey: ip, prefixKey: o.prefixKey(a.phone), country: p.Region, client: c.Client,
-		trusted: r.Trusted, limits: a.limits}
+		trusted: r.Trusted, decoy: r.Decoy, limits: a.limits}
 	return a, nil
 }
 

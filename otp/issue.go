@@ -16,8 +16,8 @@ import (
 var (
 	sqlPending = store.SQL(`SELECT ` + challengeColumns + ` FROM challenges c WHERE c.phone_key = ?1 AND c.purpose = ?2 AND c.state = 'pending'`)
 	sqlInsert  = store.SQL(`INSERT INTO challenges (id, client, purpose, contact_id, phone_key, phone_mac, masked, country, ip_key, binding, language, device,
-		trusted, digits, kid, seed, gen, max_attempts, max_resends, state, message_id, metadata, created_at, code_at, expires_at)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 1, ?17, ?18, 'pending', ?19, ?20, ?21, ?21, ?22)`)
+		trusted, digits, kid, seed, gen, max_attempts, max_resends, state, message_id, metadata, created_at, code_at, expires_at, prefix_key, decoy)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 1, ?17, ?18, 'pending', ?19, ?20, ?21, ?21, ?22, ?23, ?24)`)
 )
 
 // Issue makes a challenge and queues the message with its code, or says why not
@@ -29,7 +29,7 @@ func (o *OTP) Issue(tx *store.Tx, c Caller, r Request) (View, error) {
 	if err == nil {
 		v, err = o.issue(tx, c, r, a)
 	}
-	o.countAsked(r.Purpose, a.ask.country, err)
+	o.countAsked(r, a.ask.country, err)
 	return v, err
 }
 
@@ -49,9 +49,9 @@ func (o *OTP) issue(tx *store.Tx, c Caller, r Request, a asked) (View, error) {
 		return View{}, err
 	}
 	now := tx.Now()
-	ch := challenge{ID: newID(), Client: c.Client, Purpose: a.name, Contact: contact, PhoneKey: a.ask.phoneKey, PhoneMAC: a.exact,
+	ch := challenge{ID: newID(), Client: c.Client, Purpose: a.name, Contact: contact, PhoneKey: a.ask.phoneKey, PhoneMAC: a.exact, PrefixKey: a.ask.prefixKey,
 		Masked: maskNumber(a.phone), Country: a.ask.country, IPKey: a.ask.ipKey, Binding: a.binding, Language: a.language, Device: a.device,
-		Trusted: r.Trusted, Digits: a.purpose.Digits, KID: o.deps.Keys.newest(), Seed: newSeed(), Gen: 1,
+		Trusted: r.Trusted, Decoy: r.Decoy, Digits: a.purpose.Digits, KID: o.deps.Keys.newest(), Seed: newSeed(), Gen: 1,
 		MaxAttempts: a.limits.attempts(), MaxResends: max(a.limits.Resends, 0), State: Pending, Channel: "whatsapp", Metadata: a.metadata,
 		CreatedAt: store.Millis(now), CodeAt: store.Millis(now)}
 	ch.ExpiresAt = ch.expiry(a.purpose, a.limits, now)
@@ -62,7 +62,7 @@ func (o *OTP) issue(tx *store.Tx, c Caller, r Request, a asked) (View, error) {
 		}
 	}
 	err = tx.One(sqlInsert, ch.ID, ch.Client, ch.Purpose, ch.Contact, ch.PhoneKey, ch.PhoneMAC, ch.Masked, ch.Country, ch.IPKey, ch.Binding,
-		ch.Language, ch.Device, ch.Trusted, ch.Digits, ch.KID, ch.Seed, ch.MaxAttempts, ch.MaxResends, ch.Message, ch.Metadata, ch.CreatedAt, ch.ExpiresAt)
+		ch.Language, ch.Device, ch.Trusted, ch.Digits, ch.KID, ch.Seed, ch.MaxAttempts, ch.MaxResends, ch.Message, ch.Metadata, ch.CreatedAt, ch.ExpiresAt, ch.PrefixKey, ch.Decoy)
 	if err != nil {
 		return View{}, err
 	}
@@ -110,6 +110,9 @@ func (o *OTP) permitted(tx *store.Tx, c Caller, a *asked, consent *Consent) (con
 		if f, err = gate.FactsOfPerson(tx, person.ID, whatsapp.Authentication, rt.number); err != nil {
 			return 0, rt, err
 		}
+	}
+	if a.ask.decoy { // looked up as well, and answered as one that agreed
+		f, person.ID = (&challenge{Decoy: true}).agreeing(f), 0
 	}
 	v := gate.Decide(rt.stream, rt.waits, f, tx.Now())
 	if v.Kind != gate.Refuse || v.Reason != gate.NoOptIn || consent == nil || revoked(f) {
@@ -202,6 +205,9 @@ type sending struct {
 // send queues a message with the challenge's code; the code itself is made when
 // the message leaves.
 func (o *OTP) send(tx *store.Tx, ch *challenge, ask sendAsk, to whatsapp.Phone, s outbox.Stream, how sending) (outbox.Message, error) {
+	if ch.Decoy {
+		return o.sendNothing(tx, ch, ask, s)
+	}
 	s, err := outbox.OpenStream(tx, s)
 	if err != nil {
 		return outbox.Message{}, err

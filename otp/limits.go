@@ -11,6 +11,7 @@ type sendAsk struct {
 	phoneKey, ipKey, prefixKey string // keyed hashes; no ipKey: the limits of addresses do not apply
 	country, client            string
 	trusted                    bool // has its own limits of a phone
+	decoy                      bool // counts as a number that has verified a code
 	limits                     Limits
 }
 
@@ -132,7 +133,7 @@ func (o *OTP) facts(q store.Querier, a sendAsk) (*facts, error) {
 	if f.locked, f.proven, err = guessable(q, a.phoneKey, a.trusted, &a.limits); err != nil {
 		return nil, err
 	}
-	f.proven = f.proven || a.trusted
+	f.proven = f.proven || a.trusted || a.decoy
 	if f.source {
 		if f.ofSource, err = store.All[sentCode](q, sqlSourceSends, a.ipKey, now-day.Milliseconds(), mostRows); err != nil {
 			return nil, err

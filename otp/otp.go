@@ -2,6 +2,7 @@ package otp
 
 import (
 	"errors"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,9 @@ type OTP struct {
 	hook    *hook                // nil: there is no fallback
 	roads   roads                // of the writer
 	warned  map[string]time.Time // of the writer: when a country was last told to have used its share up
+
+	courses atomic.Pointer[[]course] // how the latest messages went
+	random  func() float64           // for decoys
 }
 
 // New returns the room, or all that Check finds unsafe in the configuration.
@@ -36,7 +40,7 @@ func New(cfg Config, deps Deps) (*OTP, error) {
 	if len(unsafe) > 0 {
 		return nil, errors.Join(unsafe...)
 	}
-	return &OTP{cfg: cfg, deps: deps, hook: newHook(cfg.Fallback, deps.Transport)}, nil
+	return &OTP{cfg: cfg, deps: deps, hook: newHook(cfg.Fallback, deps.Transport), random: rand.Float64}, nil
 }
 
 // MAC returns the keyed hash of data, 16 bytes as hexadecimal digits: for what

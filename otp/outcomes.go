@@ -103,7 +103,7 @@ func (o *OTP) again(tx *store.Tx, s *sent) error {
 	if err != nil || !ok {
 		return err
 	}
-	ask := o.askOf(&ch, to, o.cfg.limitsOf(o.cfg.Purposes[ch.Purpose]))
+	ask := o.askOf(&ch, o.cfg.limitsOf(o.cfg.Purposes[ch.Purpose]))
 	if may, err := o.mayRepeat(tx, ask); err != nil || !may {
 		return err
 	}
@@ -166,7 +166,7 @@ func (o *OTP) failed(tx *store.Tx, x *outbox.Outcome, s *sent) error {
 	if ch.now(tx.Now()) != Pending || ch.Gen != s.Gen {
 		return nil
 	}
-	if err := o.drop(tx, ch.ID, "code_undeliverable"); err != nil { // its repeat
+	if err := o.drop(tx, &ch, "code_undeliverable"); err != nil { // its repeat
 		return err
 	}
 	return o.fallBackAlone(tx, &ch, notThere)

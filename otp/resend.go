@@ -58,13 +58,14 @@ func (o *OTP) resend(tx *store.Tx, c Caller, id string, r Resend) (View, error) 
 	}
 	limits := o.cfg.limitsOf(p)
 	to, ok, err := o.address(tx, &ch)
+	ok = ok || ch.Decoy // which has none
 	if err != nil {
 		return View{}, err
 	}
 	if !ok {
 		return View{}, &Denied{Code: CodeGone, Reason: codeUnavailable, Detail: "this challenge's number is not known any more; ask for a new code"}
 	}
-	ask := o.askOf(&ch, to, limits)
+	ask := o.askOf(&ch, limits)
 	if _, err := o.reachable(tx, ask); err != nil {
 		return View{}, err
 	}
@@ -79,7 +80,7 @@ func (o *OTP) resend(tx *store.Tx, c Caller, id string, r Resend) (View, error) 
 	if err != nil {
 		return View{}, err
 	}
-	if err := verdict(gate.Decide(rt.stream, rt.waits, f, now), now); err != nil {
+	if err := verdict(gate.Decide(rt.stream, rt.waits, ch.agreeing(f), now), now); err != nil {
 		return View{}, err
 	}
 	same, err := ch.sendsSame(tx, r.Code)
@@ -92,7 +93,7 @@ func (o *OTP) resend(tx *store.Tx, c Caller, id string, r Resend) (View, error) 
 	if store.Time(ch.ExpiresAt).Sub(now) <= lastSend {
 		return View{}, &Denied{Code: CodeRateLimited, Scope: "phone", Rule: "life", Detail: "too little is left of this challenge's life; ask for a new one"}
 	}
-	if err := o.drop(tx, ch.ID, "code_replaced"); err != nil { // one that still waits for its turn
+	if err := o.drop(tx, &ch, "code_replaced"); err != nil { // one that still waits for its turn
 		return View{}, err
 	}
 	m, err := o.send(tx, &ch, ask, to, rt.stream, sending{})
@@ -108,8 +109,8 @@ func (o *OTP) resend(tx *store.Tx, c Caller, id string, r Resend) (View, error) 
 }
 
 // askOf is what the limits are asked for another message of a challenge.
-func (o *OTP) askOf(ch *challenge, to whatsapp.Phone, l Limits) sendAsk {
-	return sendAsk{phoneKey: ch.PhoneKey, ipKey: ch.IPKey, prefixKey: o.prefixKey(to), country: ch.Country, client: ch.Client, trusted: ch.Trusted, limits: l}
+func (o *OTP) askOf(ch *challenge, l Limits) sendAsk {
+	return sendAsk{phoneKey: ch.PhoneKey, ipKey: ch.IPKey, prefixKey: ch.PrefixKey, country: ch.Country, client: ch.Client, trusted: ch.Trusted, decoy: ch.Decoy, limits: l}
 }
 
 // sendsSame decides whether the same code goes again: it is young, it came by
@@ -120,7 +121,7 @@ func (ch *challenge) sendsSame(q store.Querier, code string) (bool, error) {
 	if code == "new" || now.Sub(store.Time(ch.CodeAt)) > sameCode || left <= 2*lastSend || ch.Channel != "whatsapp" || ch.Message == 0 {
 		return false, nil
 	}
-	m, ok, err := outbox.ByID(q, ch.Message)
+	m, ok, err := ch.message(q)
 	switch m.State {
 	case outbox.Failed, outbox.PresumedExpired, outbox.Refused, outbox.Expired:
 		return false, err

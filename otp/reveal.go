@@ -41,7 +41,7 @@ func (o *OTP) Reveal(ctx context.Context, m outbox.Message) (params, identityKey
 		if err != nil {
 			return err
 		}
-		if !ok || r.now(q.Now()) != Pending || r.MessageGen != r.Gen || r.Changed > 0 || m.Kind != whatsapp.KindPhone || o.exact(m.Address) != r.PhoneMAC {
+		if !ok || r.Decoy || r.now(q.Now()) != Pending || r.MessageGen != r.Gen || r.Changed > 0 || m.Kind != whatsapp.KindPhone || o.exact(m.Address) != r.PhoneMAC {
 			return ErrNoCode
 		}
 		code, ok, err := o.code(&r.challenge, whatsapp.Phone(m.Address))

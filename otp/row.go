@@ -26,10 +26,11 @@ type challenge struct {
 	ID, Client, Purpose        string
 	Contact                    int64
 	PhoneKey, PhoneMAC         string
+	PrefixKey                  string
 	Masked, Country            string
 	IPKey, Binding             string
 	Language, Device           string
-	Trusted                    bool
+	Trusted, Decoy             bool
 	Digits                     int
 	KID, Seed                  string
 	Gen, Attempts, MaxAttempts int
@@ -42,14 +43,14 @@ type challenge struct {
 	ExpiresAt, EndedAt         int64 // ms
 }
 
-const challengeColumns = `c.id, c.client, c.purpose, c.contact_id, c.phone_key, c.phone_mac, c.masked, c.country, c.ip_key, c.binding, c.language, c.device,
-	c.trusted, c.digits, c.kid, c.seed, c.gen, c.attempts, c.max_attempts, c.resends, c.max_resends, c.state, c.reason, c.channel, c.message_id,
+const challengeColumns = `c.id, c.client, c.purpose, c.contact_id, c.phone_key, c.phone_mac, c.prefix_key, c.masked, c.country, c.ip_key, c.binding, c.language, c.device,
+	c.trusted, c.decoy, c.digits, c.kid, c.seed, c.gen, c.attempts, c.max_attempts, c.resends, c.max_resends, c.state, c.reason, c.channel, c.message_id,
 	c.metadata, c.created_at, c.code_at, c.expires_at, c.ended_at`
 
 // Fields names the places of challengeColumns.
 func (ch *challenge) Fields() []any {
-	return []any{&ch.ID, &ch.Client, &ch.Purpose, &ch.Contact, &ch.PhoneKey, &ch.PhoneMAC, &ch.Masked, &ch.Country, &ch.IPKey, &ch.Binding, &ch.Language, &ch.Device,
-		&ch.Trusted, &ch.Digits, &ch.KID, &ch.Seed, &ch.Gen, &ch.Attempts, &ch.MaxAttempts, &ch.Resends, &ch.MaxResends, &ch.State, &ch.Reason, &ch.Channel, &ch.Message,
+	return []any{&ch.ID, &ch.Client, &ch.Purpose, &ch.Contact, &ch.PhoneKey, &ch.PhoneMAC, &ch.PrefixKey, &ch.Masked, &ch.Country, &ch.IPKey, &ch.Binding, &ch.Language, &ch.Device,
+		&ch.Trusted, &ch.Decoy, &ch.Digits, &ch.KID, &ch.Seed, &ch.Gen, &ch.Attempts, &ch.MaxAttempts, &ch.Resends, &ch.MaxResends, &ch.State, &ch.Reason, &ch.Channel, &ch.Message,
 		&ch.Metadata, &ch.CreatedAt, &ch.CodeAt, &ch.ExpiresAt, &ch.EndedAt}
 }
 
@@ -107,7 +108,7 @@ func (o *OTP) end(tx *store.Tx, ch *challenge, to State, reason string) error {
 	if err := ch.close(tx, to, reason); err != nil {
 		return err
 	}
-	return o.drop(tx, ch.ID, "code_over")
+	return o.drop(tx, ch, "code_over")
 }
 
 func (ch *challenge) close(tx *store.Tx, to State, reason string) error {
@@ -118,8 +119,11 @@ func (ch *challenge) close(tx *store.Tx, to State, reason string) error {
 }
 
 // drop cancels the queued messages of a challenge.
-func (o *OTP) drop(tx *store.Tx, id, reason string) error {
-	ids, err := store.All[store.Col[int64]](tx, sqlWaiting, id)
+func (o *OTP) drop(tx *store.Tx, ch *challenge, reason string) error {
+	if ch.Decoy {
+		return o.withdraw(tx, ch)
+	}
+	ids, err := store.All[store.Col[int64]](tx, sqlWaiting, ch.ID)
 	if err != nil || len(ids) == 0 {
 		return err
 	}

@@ -2,6 +2,7 @@ package otp
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -44,7 +45,7 @@ func (o *OTP) Run(ctx context.Context) error {
 	defer tick.Stop()
 	tidied := 0
 	for turn := 0; ; turn++ {
-		err := o.sweep(ctx)
+		err := errors.Join(o.sweep(ctx), o.learn(ctx))
 		if err == nil && (turn == 0 || turn-tidied >= int(tidyEvery/sweepEvery)) {
 			err = o.tidy(ctx)
 			tidied = turn

@@ -76,7 +76,7 @@ func TestRun(t *testing.T) {
 		put := func(id string, expires time.Time) {
 			err := db.Write(ctx, func(tx *store.Tx) error {
 				now := store.Millis(tx.Now())
-				return tx.One(sqlInsert, id, "app", "login", 1, "k", "m", "+1*", "US", "", "", "pt_BR", "", false, 6, "k1", "5eed", 5, 3, 0, "", now, store.Millis(expires))
+				return tx.One(sqlInsert, id, "app", "login", 1, "k", "m", "+1*", "US", "", "", "pt_BR", "", false, 6, "k1", "5eed", 5, 3, 0, "", now, store.Millis(expires), "p", false)
 			})
 			if err != nil {
 				t.Fatal(err)

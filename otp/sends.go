@@ -105,6 +105,7 @@ func (o *OTP) sweepLimits(tx *store.Tx, limit int) (removed int, err error) {
 	}{
 		{sqlSweepSends, now - keepSends.Milliseconds()},
 		{sqlSweepFails, now - day.Milliseconds()},
+		{sqlSweepDecoys, now - 2*day.Milliseconds()},
 		{sqlSweepRates, now * 1000},
 		{sqlSweepCount, bucketOf(now - 15*day.Milliseconds())},
 		{sqlSweepRange, bucketOf(now - 2*day.Milliseconds())},

@@ -13,7 +13,7 @@ import (
 // Denied, keys of [otp.limits]; never a person. The functions are called inside
 // transactions: they must be quick, and count a few that fail to commit.
 type Stats struct {
-	Asked           func(purpose, country, result string) // a code was asked for: accepted, a Denied's Code, or error
+	Asked           func(purpose, country, result string) // a code was asked for: accepted, decoy, a Denied's Code, or error
 	Limited         func(rule string)                     // a limit said no
 	Guessed         func(result string)                   // right, wrong, exhausted, a Denied's Code, the reason of CodeGone, or error
 	Typed           func(took time.Duration)              // from the delivery of a message to its code's success
@@ -25,7 +25,8 @@ type Stats struct {
 // otherLabel stands for what is in no closed set.
 const otherLabel = "other"
 
-func (o *OTP) countAsked(purpose, country string, err error) {
+func (o *OTP) countAsked(r Request, country string, err error) {
+	purpose := r.Purpose
 	if _, known := o.cfg.Purposes[purpose]; !known {
 		purpose = otherLabel
 	}
@@ -33,6 +34,9 @@ func (o *OTP) countAsked(purpose, country string, err error) {
 		country = otherLabel
 	}
 	result := "accepted"
+	if r.Decoy {
+		result = "decoy"
+	}
 	if err != nil {
 		result = o.countDenied(err).Code
 	}

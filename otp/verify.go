@@ -94,7 +94,7 @@ func (o *OTP) verify(tx *store.Tx, c Caller, id string, p Proof) (Verdict, error
 		return Verdict{}, err
 	case !ok:
 		return Verdict{}, o.spoilt(tx, &g.challenge)
-	case code.Equal(typed):
+	case code.Equal(typed) && !g.Decoy: // in this order: both cost the same
 		return o.right(tx, &g, to)
 	default:
 		return Verdict{}, o.wrong(tx, c, &g, limits)
@@ -107,7 +107,9 @@ func badFormat() error {
 
 // expected returns the code that would be right, and the number it is bound to.
 func (o *OTP) expected(q store.Querier, g *guessed) (to whatsapp.Phone, code Code, ok bool, err error) {
-	if g.Message == 0 { // none was sent on WhatsApp
+	if g.Decoy {
+		to, ok = nobody, true
+	} else if g.Message == 0 { // none was sent on WhatsApp
 		to, ok, err = o.address(q, &g.challenge)
 	} else if g.Kind == whatsapp.KindPhone && o.exact(g.Address) == g.PhoneMAC {
 		to, ok = whatsapp.Phone(g.Address), true
@@ -142,7 +144,7 @@ func (o *OTP) right(tx *store.Tx, g *guessed, to whatsapp.Phone) (Verdict, error
 		return Verdict{}, err
 	}
 	if g.MessageState == outbox.Queued { // only the latest can be
-		if err := o.drop(tx, g.ID, "code_over"); err != nil {
+		if err := o.drop(tx, &g.challenge, "code_over"); err != nil {
 			return Verdict{}, err
 		}
 	}

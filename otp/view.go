@@ -29,13 +29,13 @@ func (o *OTP) View(q store.Querier, c Caller, id string) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	var m outbox.Message
-	if ch.Message > 0 {
-		if m, _, err = outbox.ByID(q, ch.Message); err != nil {
-			return View{}, err
-		}
+	m, next, _, err := ch.latest(q)
+	if err != nil {
+		return View{}, err
 	}
-	return o.show(q, &ch, m)
+	v, err := o.show(q, &ch, m)
+	v.ChangesAt = next
+	return v, err
 }
 
 // show makes the view of a challenge and its latest message.

@@ -165,7 +165,7 @@ func (d document) flag(at string, into *bool) error {
 // how long they may be, is the otp room's to judge.
 func readRequest(body []byte) (otp.Request, error) {
 	var r otp.Request
-	const known = "to, purpose, locale, client_ip, binding, trusted, device, consent, metadata"
+	const known = "to, purpose, locale, client_ip, binding, trusted, decoy, device, consent, metadata"
 	err := readDocument(body, true, known, func(d document, name string) error {
 		switch name {
 		case "to":
@@ -180,6 +180,8 @@ func readRequest(body []byte) (otp.Request, error) {
 			return d.text(name, &r.Binding)
 		case "trusted":
 			return d.flag(name, &r.Trusted)
+		case "decoy":
+			return d.flag(name, &r.Decoy)
 		case "device":
 			return d.text(name, &r.Device)
 		case "consent":

@@ -17,8 +17,11 @@ import (
 
 	"janela/internal/access"
 	"janela/internal/account"
+	"janela/internal/gate"
 	"janela/internal/outbox"
 	"janela/internal/store"
+	"janela/internal/whatsapp"
+	"janela/optin"
 	"janela/otp"
 )
 
@@ -311,3 +314,32 @@ func other(code string, n int) string {
 }
 
 func guess(code string) string { return fmt.Sprintf(`{"code":%q,"client_ip":"203.0.113.7"}`, code) }
+
+// agreed records that people agreed to codes long ago.
+func (d *desk) agreed(to ...string) {
+	d.t.Helper()
+	d.write(func(tx *store.Tx) error {
+		for _, p := range to {
+			_, err := optin.Record(tx, optin.Grant{Identity: whatsapp.Phone(p).Identity(), Category: whatsapp.Authentication, Source: optin.SourceOperator,
+				Actor: "test", At: tx.Now().Add(-time.Hour)})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// claim takes what may leave, as dispatch does.
+func (d *desk) claim() {
+	d.t.Helper()
+	d.write(func(tx *store.Tx) error {
+		open, _, err := gate.Opens(tx, whatsapp.LaneAuthentication)
+		for _, o := range open {
+			if err == nil {
+				_, _, err = gate.Claim(tx, o, 1000)
+			}
+		}
+		return err
+	})
+}

@@ -29,7 +29,7 @@ func FuzzOTPBody(f *testing.F) {
 		`{"to":1,"purpose":"login"}`, `{"to":"+55","to":"+55"}`, `{"TO":"+5511900000001","purpose":"login"}`, `{"to":null,"purpose":"login"}`,
 		`{"to":"+5511900000001","purpose":"login","consent":{"source":{"a":[[[[]]]]}}}`, `{"consent":null}`, `{"consent":{"at":"yesterday","source":"x"}}`,
 		`{"to":"+5511900000001","purpose":"login","metadata":{"a":"b","c":1}}`, `{"to":"+5511900000001","purpose":"login","metadata":{"a":"b","a":"b"}}`,
-		`{"code":123456}`, `{"code":"１２３４５６"}`, "{\"code\":\"\xff\"}", `{"code":"\ud800"}`, `{"code":"\u0000"}`, `{"code":1e999}`, `{"trusted":"true"}`, `{"trusted":true,"purpose":"` + canary + `"}`,
+		`{"code":123456}`, `{"code":"１２３４５６"}`, "{\"code\":\"\xff\"}", `{"code":"\ud800"}`, `{"code":"\u0000"}`, `{"code":1e999}`, `{"trusted":"true"}`, `{"decoy":true,"to":"+12025550101","purpose":"login"}`, `{"trusted":true,"purpose":"` + canary + `"}`,
 		`{"unknown` + canary + `":"5511900000001"}`, strings.Repeat(`{"consent":`, 1000), strings.Repeat("[", 4096), strings.Repeat(" ", 5000), "\ufeff{}",
 	} {
 		f.Add([]byte(seed), uint(len(seed)/2))
@@ -83,7 +83,7 @@ type asRequest struct {
 	To, Purpose, Locale string
 	ClientIP            string `json:"client_ip"`
 	Binding             string
-	Trusted             bool
+	Trusted, Decoy      bool
 	Device              string
 	Consent             *struct {
 		Source, Text string
@@ -104,7 +104,7 @@ func agrees(t *testing.T, body []byte) {
 	if r, err := readRequest(body); err == nil {
 		var want asRequest
 		strictly(t, body, &want)
-		got := asRequest{To: r.To, Purpose: r.Purpose, Locale: r.Locale, ClientIP: r.ClientIP, Binding: r.Binding, Trusted: r.Trusted, Device: r.Device, Metadata: r.Metadata}
+		got := asRequest{To: r.To, Purpose: r.Purpose, Locale: r.Locale, ClientIP: r.ClientIP, Binding: r.Binding, Trusted: r.Trusted, Decoy: r.Decoy, Device: r.Device, Metadata: r.Metadata}
 		if (r.Consent == nil) != (want.Consent == nil) {
 			t.Fatalf("%s: consent %v, want %v", body, r.Consent, want.Consent)
 		}
@@ -159,12 +159,12 @@ func TestBodiesOfCodesAreStrict(t *testing.T) {
 	for body, names := range map[string]string{
 		``: "empty", ` `: "no JSON", `x`: "no JSON", `[]`: "the body must be an object", `null`: "the body must be an object", `{}{}`: "no JSON", `{} 1`: "no JSON",
 		`{"to":1}`: "to must be a string", `{"to":null}`: "to must be a string", `{"to":{}}`: "to must be a string", `{"to":["+55"]}`: "to must be a string",
-		`{"trusted":1}`: "trusted must be true or false", `{"trusted":"true"}`: "trusted must be true or false",
+		`{"trusted":1}`: "trusted must be true or false", `{"trusted":"true"}`: "trusted must be true or false", `{"decoy":1}`: "decoy must be true or false",
 		`{"consent":"yes"}`: "consent must be an object", `{"consent":{"source":1}}`: "consent.source must be a string", `{"consent":{"text":1}}`: "consent.text must be a string",
 		`{"consent":{"at":"now"}}`: "consent.at must be a time", `{"consent":{"when":"now"}}`: "consent has a field that is not known; known are source, text, at",
 		`{"metadata":{"a":1}}`: "a value of metadata must be a string", `{"metadata":[]}`: "metadata must be an object", `{"metadata":{"a":"1","a":"2"}}`: "metadata has a field twice",
 		`{"to":"+1","to":"+1"}`: "the body has a field twice", `{"consent":{"source":"a","source":"a"}}`: "consent has a field twice",
-		`{"To":"+1"}`: "the body has a field that is not known", `{"decoy":true}`: "not known", `{"purpose":"login"}`: "to is missing", `{"to":"+1"}`: "purpose is missing",
+		`{"To":"+1"}`: "the body has a field that is not known", `{"device":true}`: "device must be a string", `{"purpose":"login"}`: "to is missing", `{"to":"+1"}`: "purpose is missing",
 		`{"to":"\ud83d"}`: "to holds a character that is none", "{\"to\":\"\xc3\"}": "UTF-8", `{"to":"` + "\t" + `"}`: "no JSON",
 	} {
 		_, err := readRequest([]byte(body))

@@ -60,7 +60,7 @@ func (c *call) await(id string, wait time.Duration, enough func(otp.View) bool) 
 // late, and the code's end. nil: it does not.
 func soon(v otp.View, now time.Time) <-chan time.Time {
 	var in time.Duration
-	for _, at := range []time.Time{lateAt(v), endsAt(v)} {
+	for _, at := range []time.Time{lateAt(v), endsAt(v), v.ChangesAt} {
 		if d := at.Sub(now); d > 0 && (in == 0 || d < in) {
 			in = d
 		}

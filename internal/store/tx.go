@@ -32,6 +32,7 @@ type Tx struct {
 	ids   *ids
 	now   int64
 	wakes []Topic
+	ran   int
 }
 
 // Now is the transaction's one instant, in UTC.
@@ -44,8 +45,13 @@ func (tx *Tx) prepared(s *Stmt) (*prepared, error) {
 	if tx.conn.raw.AutoCommit() {
 		return nil, errTxLost
 	}
+	tx.ran++
 	return tx.conn.stmt(s)
 }
+
+// Statements returns how many statements the function has run: what must cost
+// the same can be shown to.
+func (tx *Tx) Statements() int { return tx.ran }
 
 // Exec runs a statement and returns how many rows it changed.
 func (tx *Tx) Exec(s *Stmt, args ...any) (int64, error) {

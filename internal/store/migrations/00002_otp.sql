@@ -48,6 +48,9 @@ CREATE INDEX idempotent_replies_expires ON idempotent_replies (expires_at);
 -- attempts guesses over all of them. reason says why it failed; of a verified one
 -- 'identity_changed' where Meta's identity key was another than last time.
 -- message_id: the latest message (0: none was sent). metadata: the caller's.
+-- prefix_key: keyed hash of the number without its last four digits. decoy 1:
+-- one that only looks real. It has no contact and no code; its message_id is
+-- negative, and stands in code_decoys.
 CREATE TABLE challenges (
   id           TEXT PRIMARY KEY,
   client       TEXT NOT NULL,
@@ -55,6 +58,7 @@ CREATE TABLE challenges (
   contact_id   INTEGER NOT NULL,
   phone_key    TEXT NOT NULL,
   phone_mac    TEXT NOT NULL,
+  prefix_key   TEXT NOT NULL DEFAULT '',
   masked       TEXT NOT NULL,
   country      TEXT NOT NULL,
   ip_key       TEXT NOT NULL DEFAULT '',
@@ -62,6 +66,7 @@ CREATE TABLE challenges (
   language     TEXT NOT NULL,
   device       TEXT NOT NULL DEFAULT '',
   trusted      INTEGER NOT NULL DEFAULT 0,
+  decoy        INTEGER NOT NULL DEFAULT 0,
   digits       INTEGER NOT NULL,
   kid          TEXT NOT NULL,
   seed         TEXT NOT NULL,
@@ -78,7 +83,8 @@ CREATE TABLE challenges (
   created_at   INTEGER NOT NULL,
   code_at      INTEGER NOT NULL,
   expires_at   INTEGER NOT NULL,
-  ended_at     INTEGER NOT NULL DEFAULT 0
+  ended_at     INTEGER NOT NULL DEFAULT 0,
+  CHECK (decoy = 0 OR (state <> 'verified' AND contact_id = 0 AND message_id <= 0))
 );
 CREATE INDEX challenges_pending ON challenges (phone_key, purpose) WHERE state = 'pending';
 CREATE INDEX challenges_due ON challenges (expires_at) WHERE state = 'pending';
@@ -113,11 +119,29 @@ CREATE INDEX code_sends_ip ON code_sends (ip_key, at) WHERE ip_key <> '';
 CREATE INDEX code_sends_at ON code_sends (at);
 
 -- owner: otp
+-- How the delivery of a decoy would go: when each state is reached (as Meta says
+-- it, in whole seconds) and when its callback would have come (seen). 0: never.
+-- message_id is that of code_sends, negative: it is in no outbox.
+CREATE TABLE code_decoys (
+  message_id     INTEGER PRIMARY KEY CHECK (message_id < 0),
+  created_at     INTEGER NOT NULL,
+  claimed_at     INTEGER NOT NULL,
+  accepted_at    INTEGER NOT NULL,
+  sent_at        INTEGER NOT NULL DEFAULT 0,
+  delivered_at   INTEGER NOT NULL DEFAULT 0,
+  read_at        INTEGER NOT NULL DEFAULT 0,
+  sent_seen      INTEGER NOT NULL DEFAULT 0,
+  delivered_seen INTEGER NOT NULL DEFAULT 0,
+  read_seen      INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX code_decoys_created ON code_decoys (created_at);
+
+-- owner: otp
 -- How many codes were sent and verified in each ten minutes, by scope: "all",
--- "country:BR", and what of the latter went by the fallback hook: "fallback:BR".
--- bucket is the time in ten minutes; verified counts in the bucket of the send.
--- "hour:all" and so on hold the same by whole hours, in the bucket where each
--- begins: a day is summed from few rows.
+-- "country:BR", and what of the latter went by the fallback hook: "fallback:BR",
+-- and what were decoys: "decoy:BR". bucket is the time in ten minutes; verified
+-- counts in the bucket of the send. "hour:all" and so on hold the same by whole
+-- hours, in the bucket where each begins: a day is summed from few rows.
 CREATE TABLE code_counts (
   scope    TEXT NOT NULL,
   bucket   INTEGER NOT NULL,

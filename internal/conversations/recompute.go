@@ -76,6 +76,30 @@ type task struct {
 	merge bool
 }
 
+// Merge brings together what stands under the contacts of one person that may
+// just have been joined, on all numbers. Nobody else announces a join; without
+// this it would wait for the person's next message.
+func Merge(tx *store.Tx, contact int64) (changed []Change, err error) {
+	p, ok, err := store.Get[person](tx, sqlPerson, contact)
+	if err != nil {
+		return nil, fmt.Errorf("conversations: contact %d: %w", contact, err)
+	}
+	if !ok || !p.joined {
+		return nil, nil
+	}
+	numbers, err := store.All[store.Col[string]](tx, sqlUnmerged, p.root)
+	if err != nil {
+		return nil, fmt.Errorf("conversations: join to contact %d: %w", p.root, err)
+	}
+	for _, n := range numbers {
+		t := task{ledgerKey: ledgerKey{n.V, p.root}, merge: true}
+		if changed, err = t.run(tx, changed); err != nil {
+			return nil, err
+		}
+	}
+	return changed, nil
+}
+
 // Recompute brings the touched rows up to date from messages, foreign_messages
 // and inbound_messages, and returns what it changed. Rows before the last
 // instant at which nothing was open are not read. It is idempotent; touches of
@@ -150,16 +174,16 @@ func (t task) run(tx *store.Tx, changed []Change) ([]Change, error) {
 }
 
 // load returns the rows that may change and where the ledger is to begin.
-func (t task) load(tx *store.Tx) (back walk, err error) {
+func (t task) load(q store.Querier) (back walk, err error) {
 	back.from = t.since
 	owners := []store.Col[int64]{{V: t.root}}
 	if t.merge {
-		if owners, err = store.All[store.Col[int64]](tx, sqlMembers, t.root); err != nil {
+		if owners, err = store.All[store.Col[int64]](q, sqlMembers, t.root); err != nil {
 			return back, fmt.Errorf("conversations: members of contact %d: %w", t.root, err)
 		}
 	}
 	for _, owner := range owners {
-		err := store.Each(tx, sqlStored, back.step, owner.V, t.number)
+		err := store.Each(q, sqlStored, back.step, owner.V, t.number)
 		if err != nil && !errors.Is(err, errReached) {
 			return back, fmt.Errorf("conversations: rows of contact %d: %w", owner.V, err)
 		}

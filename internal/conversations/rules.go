@@ -117,6 +117,13 @@ func order(a, b Event) int {
 // inbound message from 24 h before it on; freeEntryEnd is the end of the last
 // free entry point before. For a whole history it is the zero time.
 func Ledger(freeEntryEnd time.Time, events []Event) []Conversation {
+	rows, _ := Homes(freeEntryEnd, events)
+	return rows
+}
+
+// Homes is Ledger, and says as well in which of the conversations each event
+// counts, in the order into which it sorts them: an index, or -1 for none.
+func Homes(freeEntryEnd time.Time, events []Event) (rows []Conversation, home []int) {
 	slices.SortFunc(events, order)
 	l := ledger{freeEntryEnd: freeEntryEnd, home: make([]int, len(events))}
 	for i := range events {
@@ -127,7 +134,7 @@ func Ledger(freeEntryEnd time.Time, events []Event) []Conversation {
 		}
 	}
 	l.countInbound(events)
-	return l.rows
+	return l.rows, l.home
 }
 
 // ledger is the state between two events.
@@ -225,7 +232,7 @@ func (l *ledger) countInbound(events []Event) {
 	var byID map[int64]int
 	var byWamid map[whatsapp.Wamid]int
 	opened := 0 // rows that had opened by the event's time
-	for _, e := range events {
+	for at, e := range events {
 		if !e.Inbound {
 			continue
 		}
@@ -242,6 +249,7 @@ func (l *ledger) countInbound(events []Event) {
 		if !ok || !l.rows[i].OpenAt(e.At) {
 			i = l.latestOpen(opened, e.At)
 		}
+		l.home[at] = i
 		if i >= 0 {
 			l.rows[i].MessagesIn++
 		}

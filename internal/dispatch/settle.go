@@ -109,7 +109,10 @@ func learn(tx *store.Tx, r *result) error {
 	if len(ids) == 1 {
 		return nil
 	}
-	_, err := contacts.Learn(tx, ids...)
+	c, err := contacts.Learn(tx, ids...)
+	if err == nil {
+		_, err = conversations.Merge(tx, c.ID)
+	}
 	return err
 }
 

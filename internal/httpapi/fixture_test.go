@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -143,4 +144,36 @@ func wantProblem(t *testing.T, err error, status int, code, text string) {
 	if p.Status != status || p.Code != code || !strings.Contains(p.Error(), text) {
 		t.Errorf("got %d %s %q, want %d %s with %q", p.Status, p.Code, p.Error(), status, code, text)
 	}
+}
+
+// talk brings a marketing message to a person, delivered now; it opens a
+// conversation.
+func (h *house) talk(phone string) (message int64) {
+	h.t.Helper()
+	id := h.queue(phone)
+	h.write(func(tx *store.Tx) error {
+		m, _, err := outbox.ByID(tx, id)
+		if err != nil {
+			return err
+		}
+		s, _, err := outbox.StreamByID(tx, m.Stream)
+		if err != nil {
+			return err
+		}
+		if _, _, err := outbox.Apply(tx, s, []outbox.Move{{Message: m, To: outbox.Sending}}); err != nil {
+			return err
+		}
+		wamid := whatsapp.Wamid(fmt.Sprint("wamid.", id))
+		if _, err := outbox.Settle(tx, []outbox.Result{{Message: id, Attempt: 1, To: outbox.Accepted, Wamid: wamid, At: tx.Now()}}); err != nil {
+			return err
+		}
+		for _, status := range []string{"sent", "delivered"} {
+			if _, _, err := outbox.Observe(tx, outbox.Observation{Wamid: wamid, Status: status, At: tx.Now()}); err != nil {
+				return err
+			}
+		}
+		_, err = conversations.Recompute(tx, conversations.Touch{Number: s.Number, Contact: m.Contact, Since: tx.Now()})
+		return err
+	})
+	return id
 }

@@ -90,6 +90,7 @@ func (s *Server) operations() map[string]operation {
 		"GET /v1/templates":               s.templates,
 		"POST /v1/templates/sync":         s.syncTemplates,
 		"GET /v1/conversations":           s.conversations,
+		"POST /v1/conversations/rebuild":  s.rebuild,
 		"POST /v1/replies":                s.reply,
 		"GET /v1/holds":                   s.holds,
 		"POST /v1/holds":                  s.hold,

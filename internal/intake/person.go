@@ -47,6 +47,9 @@ func learn(tx *store.Tx, ids ...whatsapp.Identity) (contacts.Contact, error) {
 	if err != nil {
 		return c, err
 	}
+	if _, err := conversations.Merge(tx, c.ID); err != nil { // they may have been two people until now
+		return c, err
+	}
 	// A new spelling may be one that somebody revoked before.
 	_, err = optin.Inherit(tx, c.ID)
 	return c, err
@@ -156,7 +159,16 @@ func pair(tx *store.Tx, m outbox.Message, s webhook.Status) error {
 	if len(ids) == 1 || m.Contact == 0 {
 		return nil
 	}
-	_, err := contacts.Learn(tx, ids...)
+	return join(tx, ids...)
+}
+
+// join notes that identities are one person's, and brings their conversations
+// together.
+func join(tx *store.Tx, ids ...whatsapp.Identity) error {
+	c, err := contacts.Learn(tx, ids...)
+	if err == nil {
+		_, err = conversations.Merge(tx, c.ID)
+	}
 	return err
 }
 
@@ -169,6 +181,9 @@ func (in *Intake) foreign(tx *store.Tx, s webhook.Status, at time.Time) error {
 	}
 	c, err := learn(tx, ids...)
 	if err != nil {
+		return err
+	}
+	if err := in.sameRecipient(tx, s.Wamid, c, ids[0]); err != nil {
 		return err
 	}
 	f := outbox.Foreign{Wamid: s.Wamid, Number: s.NumberID, Contact: c.ID, Status: s.Status, At: at}
@@ -187,6 +202,20 @@ func (in *Intake) foreign(tx *store.Tx, s webhook.Status, at time.Time) error {
 	}
 	_, err = conversations.Recompute(tx, conversations.Touch{Number: s.NumberID, Contact: c.ID, Since: since})
 	return err
+}
+
+// sameRecipient joins the people whom two statuses of one foreign message name:
+// it went to one.
+func (in *Intake) sameRecipient(tx *store.Tx, w whatsapp.Wamid, c contacts.Contact, id whatsapp.Identity) error {
+	before, ok, err := outbox.ForeignContact(tx, w)
+	if err != nil || !ok || before == c.ID {
+		return err
+	}
+	known, err := contacts.Identities(tx, before)
+	if err != nil || len(known) == 0 {
+		return err
+	}
+	return join(tx, known[0], id)
 }
 
 // price keeps verbatim what Meta says of the message's price and conversation.
@@ -279,8 +308,7 @@ func (in *Intake) changedIdentity(tx *store.Tx, m webhook.Inbound, old whatsapp.
 	if _, err := learn(tx, ids...); err != nil { // it brings ids to the form of the book
 		return err
 	}
-	_, err := contacts.Learn(tx, old, ids[0])
-	return err
+	return join(tx, old, ids[0])
 }
 
 // tell hands outcomes on, in the same transaction.

@@ -111,6 +111,14 @@ var (
 			in_window = CASE WHEN CAST(?11 AS INTEGER) = 1 THEN excluded.in_window ELSE foreign_messages.in_window END`)
 )
 
+var sqlForeignContact = store.SQL(`SELECT contact_id FROM foreign_messages WHERE wamid = ?1`)
+
+// ForeignContact returns to whom a foreign message went, by what was heard of it
+// before.
+func ForeignContact(q store.Querier, w whatsapp.Wamid) (contact int64, ok bool, err error) {
+	return store.Value[int64](q, sqlForeignContact, string(w))
+}
+
 // ObserveForeign records a status of a message that is not ours, and returns
 // the earliest instant at which the conversation ledger may differ now.
 func ObserveForeign(tx *store.Tx, f Foreign) (since time.Time, err error) {

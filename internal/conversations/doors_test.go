@@ -392,17 +392,21 @@ func drawArrivals(t *rapid.T) (sends []*facts, list []arrival) {
 		return rapid.SampledFrom([]int{0, 0, 0, 1, 5, 26, 75, 120}).Draw(t, "late")
 	})
 	// callback arrives late, and perhaps again: as the same bytes, or told anew.
-	callback := func(at int, body func(d *doors) string, learn func(w *truth)) {
-		var first string
+	callback := func(at int, body func(d *doors, at int) string, learn func(w *truth, at int)) {
+		bodies := map[int]string{} // by the hour that they tell
 		for i := range rapid.IntRange(1, 3).Draw(t, "times") {
-			same := i > 0 && rapid.Bool().Draw(t, "same bytes")
-			list = append(list, arrival{at + late.Draw(t, "late"), func(d *doors, w *truth) error {
-				b := first
-				if !same || first == "" {
-					b = d.body(body(d))
-					first = b
+			told, same := at, false
+			if i > 0 {
+				told += rapid.SampledFrom([]int{0, 0, 2, 30}).Draw(t, "of another hour")
+				same = rapid.Bool().Draw(t, "same bytes")
+			}
+			list = append(list, arrival{told + late.Draw(t, "late"), func(d *doors, w *truth) error {
+				b := bodies[told]
+				if !same || b == "" {
+					b = d.body(body(d, told))
+					bodies[told] = b
 				}
-				learn(w)
+				learn(w, told)
 				return d.post(b)
 			}})
 		}
@@ -450,12 +454,18 @@ func drawArrivals(t *rapid.T) (sends []*facts, list []arrival) {
 			if at += rapid.SampledFrom([]int{0, 0, 1, 7}).Draw(t, "then"); word == "sent" && rapid.Bool().Draw(t, "earlier") {
 				at = max(at-3, 0)
 			}
-			k, who := known{number: f.number, wamid: f.wamid, word: word, price: price, at: hour(at)}, called(p)
+			k, who := known{number: f.number, wamid: f.wamid, word: word, price: price}, called(p)
 			if !foreign && who.user != "" && rapid.Bool().Draw(t, "pairs hidden") {
 				who = names{}
 			}
-			callback(at, func(d *doors) string { k.message = f.id; return d.status(k, who) }, func(w *truth) {
-				f.said[word] = k.at
+			callback(at, func(d *doors, at int) string {
+				k := k
+				k.message, k.at = f.id, hour(at)
+				return d.status(k, who)
+			}, func(w *truth, at int) {
+				if before, ok := f.said[word]; !ok || hour(at).Before(before) {
+					f.said[word] = hour(at)
+				}
 				if foreign {
 					// One message goes to one person, by whatever names its statuses call them.
 					if f.who = append(f.who, who.identities()...); !slices.Contains(w.messages, f) {
@@ -476,7 +486,7 @@ func drawArrivals(t *rapid.T) (sends []*facts, list []arrival) {
 		if rapid.Bool().Draw(t, "answers") {
 			h.answers = rapid.SampledFrom(wamids).Draw(t, "answered")
 		}
-		callback(at, func(*doors) string { return h.json(kind) }, func(w *truth) {
+		callback(at, func(*doors, int) string { return h.json(kind) }, func(w *truth, _ int) {
 			if !slices.ContainsFunc(w.inbound, func(o heard) bool { return o.wamid == h.wamid }) {
 				w.inbound = append(w.inbound, h)
 			}
@@ -488,10 +498,10 @@ func drawArrivals(t *rapid.T) (sends []*facts, list []arrival) {
 		if from == to {
 			continue
 		}
-		callback(at, func(*doors) string {
+		callback(at, func(*doors, int) string {
 			return value(loja, "messages", fmt.Sprintf(`{"from":%q,"id":"wamid.s%d","timestamp":"%d","type":"system","system":{"body":"","wa_id":%q,"type":"user_changed_number"}}`,
 				from.phone[1:], i, hour(at).Unix(), to.phone[1:]))
-		}, func(w *truth) { w.shown(from.phone, to.phone) })
+		}, func(w *truth, _ int) { w.shown(from.phone, to.phone) })
 	}
 	slices.SortStableFunc(list, func(a, b arrival) int { return a.at - b.at })
 	return sends, list

@@ -58,7 +58,7 @@ type View struct {
 	Delivery       Delivery
 	CreatedAt      time.Time
 	ExpiresAt      time.Time
-	ResendAfter    time.Time
+	ResendAfter    time.Time // when the phone's own limits let another message pass; stays until one is sent
 	ResendsLeft    int
 	AttemptsLeft   int
 	VerifiedAt     time.Time

@@ -218,17 +218,24 @@ func (o *OTP) mayRepeat(q store.Querier, a sendAsk) (bool, error) {
 	return true, nil
 }
 
-// nextSend is the earliest time at which the phone's own limits let another
-// send pass; now when they do already, zero when they never will.
-func (o *OTP) nextSend(q store.Querier, a sendAsk) (time.Time, error) {
+// nextSend is the earliest time since a challenge began, and since the last send
+// to its phone, at which the phone's own limits let another pass; zero when they
+// never will. Until somebody sends, verifies or gives back it stays the same,
+// also when it has passed: as long as a challenge may live (maxLife), every row
+// that made it is still there (keepSends).
+func (o *OTP) nextSend(q store.Querier, a sendAsk, began int64) (time.Time, error) {
 	sent, err := phoneSends(q, a)
 	if err != nil {
 		return time.Time{}, err
 	}
+	from := began
+	if len(sent) > 0 {
+		from = max(from, sent[0].At)
+	}
 	l := a.limits
 	f := &facts{limits: Limits{Cooldown: l.Cooldown, Phone10m: l.Phone10m, PhoneHour: l.PhoneHour, PhoneDay: l.PhoneDay, Unverified: l.Unverified,
 		ClientPerSecond: -1, PerSecond: -1}, max: 1, proven: true, ofPhone: sent}
-	until, _ := f.wait(store.Millis(q.Now()), func(int64) {})
+	until, _ := f.wait(from, func(int64) {})
 	if until == never {
 		return time.Time{}, nil
 	}

@@ -53,7 +53,7 @@ func (o *OTP) show(q store.Querier, ch *challenge, m outbox.Message) (View, erro
 	var err error
 	if v.State == Pending {
 		ask := sendAsk{phoneKey: ch.PhoneKey, ipKey: ch.IPKey, country: ch.Country, client: ch.Client, trusted: ch.Trusted, limits: o.cfg.limitsOf(p)}
-		if v.ResendAfter, err = o.nextSend(q, ask); err != nil {
+		if v.ResendAfter, err = o.nextSend(q, ask, ch.CreatedAt); err != nil {
 			return View{}, err
 		}
 	}

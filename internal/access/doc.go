@@ -12,7 +12,7 @@
 // Replies: what a request with an Idempotency-Key was answered, so that the
 // same request again gets the same bytes and has no second effect. Replay asks
 // and Keep writes in the transaction of the effect; a row whose time is over is
-// as if it were not there.
+// as if it were not there, and Run takes it away.
 //
 // The audit log: one append-only row for every change made by a file, the
 // command line, the API or the console, with the actor, the command, the

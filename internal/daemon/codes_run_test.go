@@ -520,3 +520,30 @@ func TestOtherMessagesAreNoCodes(t *testing.T) {
 		}
 	})
 }
+
+// The answers that repeats would get go when their time is over.
+func TestRepliesAreSwept(t *testing.T) {
+	withCodes(t, codePurposes, func(c *counter) {
+		rows := func() (n int) {
+			err := c.d.DB().Read(context.Background(), func(q *store.Snap) (err error) { n, _, err = store.Value[int](q, countReplies); return err })
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		c.request(ana, "login", "first") // kept for a day
+		err := c.d.DB().Write(context.Background(), func(tx *store.Tx) error {
+			return access.Keep(tx, access.Repeat{Client: "app", Route: "verify", Key: "k", Request: "r"}, access.Reply{Status: 200}, time.Minute)
+		})
+		if err != nil || rows() != 2 {
+			t.Fatalf("%v; there are %d", err, rows())
+		}
+		time.Sleep(time.Minute + 11*time.Second)
+		synctest.Wait()
+		if rows() != 1 {
+			t.Errorf("after their minute there are %d", rows())
+		}
+	})
+}
+
+var countReplies = store.SQL(`SELECT COUNT(*) FROM idempotent_replies`)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"janela/campaigns"
+	"janela/internal/access"
 	"janela/internal/account"
 	"janela/internal/conversations"
 	"janela/internal/dispatch"
@@ -233,6 +234,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.loop(ctx, &rooms, "templates", d.account.Run)
 	d.loop(ctx, &rooms, "scheduler", d.scheduler.Run)
 	d.loop(ctx, &rooms, "campaigns", d.campaigns.Run)
+	d.loop(ctx, &rooms, "replies", func(ctx context.Context) error { return access.Run(ctx, d.db, d.log) })
 	if d.otp != nil {
 		d.loop(ctx, &rooms, "codes", d.otp.Run)
 	}

@@ -64,13 +64,11 @@ func (c *call) view(id string) (v otp.View, now time.Time, err error) {
 	return v, now, err
 }
 
-// shown is the answer of a look. When another message may be asked for moves
-// with the clock, and is not part of the ETag: it would change at every look.
+// shown is the answer of a look. Its ETag is of every byte: nothing in it moves
+// with the clock alone but what callers wait for.
 func shown(v otp.View) answer {
-	r := fullReply(v)
-	a := answer{status: http.StatusOK, body: line(r)}
-	r.ResendAfter = ""
-	sum := sha256.Sum256(line(r))
+	a := answer{status: http.StatusOK, body: line(fullReply(v))}
+	sum := sha256.Sum256(a.body)
 	a.etag = `"` + hex.EncodeToString(sum[:12]) + `"`
 	return a
 }

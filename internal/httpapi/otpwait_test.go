@@ -13,14 +13,17 @@ import (
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
+	"janela/otp"
 )
 
 // bubble runs a test in fake time, with a desk whose database and requests live
 // in it: what is left behind at its end, a goroutine or a wait, fails the test.
-func bubble(t *testing.T, test func(t *testing.T, d *desk)) {
+func bubble(t *testing.T, test func(t *testing.T, d *desk)) { bubbleOf(t, unlimited(), test) }
+
+func bubbleOf(t *testing.T, l otp.Limits, test func(t *testing.T, d *desk)) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(began)) // a bubble begins in 2000, before consent by WhatsApp could be given
-		d := newDesk(t, unlimited(), time.Now)
+		d := newDesk(t, l, time.Now)
 		defer func() {
 			if err := d.db.Close(); err != nil {
 				t.Error(err)
@@ -126,6 +129,34 @@ func TestLookWaitsForAChange(t *testing.T) {
 			t.Errorf("%s %v", a.body, a.header)
 		}
 		other.Wait()
+	})
+}
+
+// Every look at a challenge of which nothing has changed gives the same bytes and
+// the same ETag, before resend_after and when it has passed; another message
+// changes both.
+func TestLooksStayTheSame(t *testing.T) {
+	bubbleOf(t, otp.DefaultLimits(), func(t *testing.T, d *desk) {
+		id := d.issueHere()
+		path := "/v1/otp/" + id
+		first, _ := d.here(t.Context(), "GET", path, "")
+		next, err := time.Parse(time.RFC3339, first.want(t, 200).ResendAfter)
+		if err != nil || time.Until(next) != 30*time.Second {
+			t.Fatalf("another message may go in %v: %v", time.Until(next), err)
+		}
+		for range 8 {
+			time.Sleep(13 * time.Second)
+			a, _ := d.here(t.Context(), "GET", path, "")
+			if string(a.body) != string(first.body) || a.header.Get("ETag") != first.header.Get("ETag") {
+				t.Fatalf("%v before it:\n%s instead of\n%s", time.Until(next), a.body, first.body)
+			}
+		}
+		a, _ := d.here(t.Context(), "POST", path+"/resend", "", "Idempotency-Key", unique())
+		a.want(t, 202)
+		a, _ = d.here(t.Context(), "GET", path, "")
+		if r := a.want(t, 200); r.ResendAfter == first.want(t, 200).ResendAfter || a.header.Get("ETag") == first.header.Get("ETag") {
+			t.Errorf("after another message: %s", a.body)
+		}
 	})
 }
 

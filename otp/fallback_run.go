@@ -179,7 +179,7 @@ func (c *courier) tell(told []answered, now time.Time) {
 		case h.State == handedRefused:
 			c.o.deps.Log.Info("a code may not fall back any more", "challenge", h.Challenge, "reason", h.Detail)
 		case h.Detail != "": // it was tried
-			c.o.deps.Log.Error("the fallback did not take a code in time", "challenge", h.Challenge, "state", string(h.State), "failure", h.Detail)
+			c.o.deps.Log.Error("the fallback did not take a code, and is not asked again", "challenge", h.Challenge, "state", string(h.State), "failure", h.Detail)
 		}
 	}
 	c.missed = nil
@@ -268,6 +268,7 @@ func (c *courier) judge(tx *store.Tx, d *due, now int64) (goes bool, err error) 
 // false: ctx ended first.
 func (c *courier) rescue(ctx context.Context) bool {
 	for n := rescueBatch; n == rescueBatch; {
+		c.missed = nil
 		err := c.o.deps.DB.Write(ctx, func(tx *store.Tx) error {
 			rows, err := store.All[handover](tx, sqlHandoversSending, rescueBatch)
 			n = len(rows)
@@ -282,6 +283,7 @@ func (c *courier) rescue(ctx context.Context) bool {
 			return false
 		}
 		if err == nil {
+			c.tell(nil, time.Time{})
 			continue
 		}
 		n = rescueBatch
@@ -300,7 +302,9 @@ func (c *courier) revive(tx *store.Tx, h *handover) error {
 	if h.Doubts++; h.Doubts < maxDoubts {
 		return h.again(tx, 0)
 	}
-	return c.o.endHandover(tx, h, handedUnknown)
+	err := c.o.endHandover(tx, h, handedUnknown)
+	c.missed = append(c.missed, *h)
+	return err
 }
 
 // drain waits for the requests under way, and writes what became of them.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"janela/internal/account"
@@ -46,10 +47,11 @@ var app = Caller{Client: "app"}
 type world struct {
 	*store.DB
 	*OTP
-	wall    time.Time
+	wall    time.Time // zero: the clock of a bubble
 	dir     string
 	keyFile string
 	wamids  int
+	deps    Deps // laid over the defaults
 }
 
 // loose are limits that bound nothing but the challenge itself: what the limits
@@ -107,23 +109,42 @@ func (w *world) close() { _, _ = w.Close(), os.RemoveAll(w.dir) }
 
 func build(t checker, dir string, change ...func(*Config)) *world {
 	t.Helper()
-	w := &world{wall: start, keyFile: filepath.Join(dir, "otp.key")}
+	w := &world{wall: start}
+	w.open(t, dir, change...)
+	w.furnish(t)
+	return w
+}
+
+// open opens the database of a folder, and the room over it.
+func (w *world) open(t checker, dir string, change ...func(*Config)) {
+	t.Helper()
+	w.keyFile = filepath.Join(dir, "otp.key")
 	keys, err := OpenKeyring(w.keyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.DB, err = store.Open(t.Context(), store.Config{Path: filepath.Join(dir, "x.db"), Wall: func() time.Time { return w.wall }})
-	if err != nil {
+	db := store.Config{Path: filepath.Join(dir, "x.db")}
+	if !w.wall.IsZero() {
+		db.Wall = func() time.Time { return w.wall }
+	}
+	if w.DB, err = store.Open(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
-	cfg := testConfig()
+	cfg, deps := testConfig(), w.deps
 	for _, c := range change {
 		c(&cfg)
 	}
-	w.OTP, err = New(cfg, Deps{DB: w.DB, Keys: keys, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
+	if deps.DB, deps.Keys = w.DB, keys; deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	if w.OTP, err = New(cfg, deps); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// furnish makes a number, its templates, and people who agreed to codes.
+func (w *world) furnish(t checker) {
+	t.Helper()
 	w.write(t, func(tx *store.Tx) error {
 		if err := account.Declare(tx, []account.Number{{ID: number, Name: "loja", WABA: "900"}}); err != nil {
 			return err
@@ -140,7 +161,6 @@ func build(t checker, dir string, change ...func(*Config)) *world {
 		}
 		return nil
 	})
-	return w
 }
 
 func template(tx *store.Tx, name string, s whatsapp.TemplateStatus) error {
@@ -170,7 +190,14 @@ func (w *world) read(t checker, fn func(*store.Snap) error) {
 }
 
 // pass lets time go by.
-func (w *world) pass(d time.Duration) { w.wall = w.wall.Add(d) }
+func (w *world) pass(d time.Duration) {
+	if w.wall.IsZero() {
+		time.Sleep(d)
+		synctest.Wait()
+		return
+	}
+	w.wall = w.wall.Add(d)
+}
 
 // asks is a request with the defaults of the tests.
 func asks(change ...func(*Request)) Request {

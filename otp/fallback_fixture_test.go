@@ -197,7 +197,7 @@ func (h *town) begin() {
 	if h.wrap != nil {
 		transport = h.wrap(transport)
 	}
-	h.deps = Deps{Transport: transport, Log: slog.New(slog.NewTextHandler(h.lines, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	h.given = Deps{Transport: transport, Log: slog.New(slog.NewTextHandler(h.lines, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Stats: Stats{FellBack: func(reason, result string) { h.fellBack[reason+" "+result]++ }}}
 	h.open(h.t, h.dir, h.change...)
 }

@@ -61,11 +61,15 @@ func TestHostileHooks(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		}, 1, "sent", "sent", ""},
-		"500":             {answer(500), 2, "failed", "failed", "status 500"},
-		"404":             {answer(404), 2, "failed", "failed", "status 404"},
-		"not modified":    {answer(304), 2, "failed", "failed", "status 304"},
-		"redirect":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://elsewhere.example/", 302) }, 2, "failed", "failed", "status 302"},
-		"redirect 308":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/there", 308) }, 2, "failed", "failed", "status 308"},
+		"500":          {answer(500), 2, "failed", "failed", "status 500"},
+		"404":          {answer(404), 2, "failed", "failed", "status 404"},
+		"not modified": {answer(304), 2, "failed", "failed", "status 304"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://elsewhere.example/", http.StatusFound)
+		}, 2, "failed", "failed", "status 302"},
+		"redirect 308": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/there", http.StatusPermanentRedirect)
+		}, 2, "failed", "failed", "status 308"},
 		"never answers":   {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 2, "unknown", "unknown", "no answer in time"},
 		"slow loris":      {hijacked("HTTP/1.1 200 OK\r\nX-A: ", drip), 2, "unknown", "unknown", "no answer in time"},
 		"endless headers": {hijacked("HTTP/1.1 200 OK\r\nX-A: "+strings.Repeat("x", 1<<20), nil), 2, "unknown", "unknown", "no answer that can be read"},

@@ -294,10 +294,12 @@ func TestWhatStopsAWaitingFallback(t *testing.T) {
 		meanwhile func(h *town, id string)
 		state     string // of the row; "" when it must leave all the same
 	}{
-		"nothing":             {func(*town, string) {}, ""},
-		"a marketing STOP":    {func(h *town, _ string) { revoke(h, whatsapp.Marketing) }, ""},
-		"a full block":        {func(h *town, _ string) { revoke(h, whatsapp.Authentication) }, "refused"},
-		"the phone is locked": {func(h *town, _ string) { h.write(h.t, func(tx *store.Tx) error { return lock(tx, h.phoneKey(phone1)) }) }, "refused"},
+		"nothing":          {func(*town, string) {}, ""},
+		"a marketing STOP": {func(h *town, _ string) { revoke(h, whatsapp.Marketing) }, ""},
+		"a full block":     {func(h *town, _ string) { revoke(h, whatsapp.Authentication) }, "refused"},
+		"the phone is locked": {func(h *town, _ string) {
+			h.write(h.t, func(tx *store.Tx) error { return lock(tx, h.phoneKey(phone1)) })
+		}, "refused"},
 		"the person did not ask": {func(h *town, _ string) {
 			h.write(h.t, func(tx *store.Tx) error {
 				_, err := tx.Exec(sqlMute, h.phoneKey(phone1), store.Millis(tx.Now().Add(time.Hour)), store.Millis(tx.Now()))

@@ -51,7 +51,7 @@ type world struct {
 	dir     string
 	keyFile string
 	wamids  int
-	deps    Deps // laid over the defaults
+	given   Deps // laid over the defaults
 }
 
 // loose are limits that bound nothing but the challenge itself: what the limits
@@ -130,7 +130,7 @@ func (w *world) open(t checker, dir string, change ...func(*Config)) {
 	if w.DB, err = store.Open(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
-	cfg, deps := testConfig(), w.deps
+	cfg, deps := testConfig(), w.given
 	for _, c := range change {
 		c(&cfg)
 	}

@@ -48,7 +48,11 @@ func showStatus(w io.Writer, st httpapi.Status) error {
 		}
 		problems, alerts = strings.Join(st.Health.Problems, "; "), strings.Join(st.Health.Alerts, "; ")
 	}
+	limit := ""
+	if st.MessagingLimit != nil {
+		limit = st.MessagingLimit.Text
+	}
 	return printFacts(w, [][]string{{"daemon", health}, {"problems", problems}, {"alerts", alerts}, {"version", st.Version},
 		{"messages", counts(st.Messages)}, {"reasons", counts(st.Reasons)}, {"conversations", number(st.OpenConversations) + " open"},
-		{"holds", number(int64(st.Holds))}})
+		{"reached", limit}, {"holds", number(int64(st.Holds))}})
 }

@@ -131,7 +131,7 @@ func (d *Daemon) build(ctx context.Context) error {
 	d.api = httpapi.New(httpapi.Config{DB: d.db, Campaigns: d.campaigns, Account: d.account, Outcomes: d.outcomes, OTP: d.otp, Log: d.log,
 		TestNumbers: d.testNumbers(), Zone: d.cfg.Campaigns.Timezone, Region: d.cfg.Campaigns.Region, Version: d.opt.Version,
 		Folder: d.cfg.file(d.cfg.Campaigns.Folder), Spool: filepath.Join(filepath.Dir(d.cfg.file(d.cfg.Store.Path)), "spool"),
-		Health: func(ctx context.Context) httpapi.Health { return httpapi.Health(d.health(ctx)) }})
+		Health: func(ctx context.Context) httpapi.Health { return httpapi.Health(d.health(ctx)) }, Reach: d.dispatch.Reach})
 	return nil
 }
 

@@ -32,6 +32,9 @@ var (
 	descCallbacks     = prometheus.NewDesc("janela_callbacks_total", "Callbacks of Meta by what became of them.", []string{"result"}, nil)
 	descCommits       = prometheus.NewDesc("janela_store_commits_total", "Transactions committed.", nil, nil)
 	descAlerts        = prometheus.NewDesc("janela_alerts", "Things a person should look at.", nil, nil)
+	descReached       = prometheus.NewDesc("janela_portfolio_recipients", "Different people reached within 24 hours, as Meta's messaging limit counts them.", nil, nil)
+	descReachLimit    = prometheus.NewDesc("janela_portfolio_recipients_limit", "Different people whom Meta's messaging limit allows within 24 hours.", nil, nil)
+	descReachReserve  = prometheus.NewDesc("janela_portfolio_recipients_reserve", "People of the messaging limit who are kept for codes.", nil, nil)
 )
 
 func newMetrics(d *Daemon) *metrics {
@@ -61,7 +64,8 @@ func (m *metrics) handler() http.Handler {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descMessages, descHolds, descConversations, descCallbacks, descCommits, descAlerts, descCodesLive, descCodesBudget} {
+	for _, d := range []*prometheus.Desc{descMessages, descHolds, descConversations, descCallbacks, descCommits, descAlerts, descReached, descReachLimit,
+		descReachReserve, descCodesLive, descCodesBudget} {
 		ch <- d
 	}
 }
@@ -104,6 +108,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		alerts += len(more)
 		if err != nil || m.d.otp == nil {
 			return err
+		}
+		if r := m.d.dispatch.Reach(q.Now()); r.Limit > 0 {
+			gauge(descReached, float64(r.People))
+			gauge(descReachLimit, float64(r.Limit))
+			gauge(descReachReserve, float64(r.Reserve))
 		}
 		live, budget, err := m.d.otp.Gauges(q)
 		gauge(descCodesLive, float64(live))

@@ -12,6 +12,7 @@ import (
 
 	"janela/campaigns"
 	"janela/internal/account"
+	"janela/internal/dispatch"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -30,9 +31,10 @@ type Config struct {
 	Zone        string // of dates without an offset
 	Region      string // of numbers without a plus
 	Version     string
-	Health      func(ctx context.Context) Health // nil: not told
-	OTP         *otp.OTP                         // nil: no codes are sent
-	MAC         MAC                              // of what the public face must recognise and may not keep; codes have their own
+	Health      func(ctx context.Context) Health   // nil: not told
+	Reach       func(now time.Time) dispatch.Reach // nil: not told
+	OTP         *otp.OTP                           // nil: no codes are sent
+	MAC         MAC                                // of what the public face must recognise and may not keep; codes have their own
 	Log         *slog.Logger
 }
 

@@ -23,8 +23,20 @@ type Status struct {
 	Messages          map[string]int64 `json:"messages"`         // by state
 	Reasons           map[string]int64 `json:"reasons"`          // of those that ended with one
 	OpenConversations int64            `json:"open_conversations"`
-	Holds             int              `json:"holds"` // that stand
+	Holds             int              `json:"holds"`                     // that stand
+	MessagingLimit    *MessagingLimit  `json:"messaging_limit,omitempty"` // nil: no daemon runs, or no limit is known
 	Now               time.Time        `json:"now"`
+}
+
+// MessagingLimit is how far Meta's messaging limit is used: how many different
+// people the business may begin to write to within 24 hours.
+type MessagingLimit struct {
+	People  int        `json:"people"`          // who count now
+	Limit   int        `json:"limit"`           // people in 24 h
+	Reserve int        `json:"reserve"`         // so many of them are kept for codes
+	Full    bool       `json:"full"`            // campaigns and notices wait, codes do not
+	Opens   *time.Time `json:"opens,omitempty"` // when the first who counts leaves; of a full one
+	Text    string     `json:"text"`            // the same in words
 }
 
 type memoryKey struct{}
@@ -61,6 +73,14 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	if s.cfg.Health != nil && r.Context().Value(memoryKey{}) == nil {
 		h := s.cfg.Health(r.Context())
 		out.Health = &h
+	}
+	if s.cfg.Reach != nil && r.Context().Value(memoryKey{}) == nil {
+		if at := s.cfg.Reach(out.Now); at.Limit > 0 {
+			out.MessagingLimit = &MessagingLimit{People: at.People, Limit: at.Limit, Reserve: at.Reserve, Full: at.Full, Text: at.String()}
+			if at.Full {
+				out.MessagingLimit.Opens = &at.Opens
+			}
+		}
 	}
 	return writeJSON(w, out)
 }

@@ -52,6 +52,7 @@ func (e *Event) appendNew(tx *store.Tx) (fresh, moved bool, err error) {
 	if e.Kind == kindRevoke {
 		stmt = sqlRevoked
 	}
+	tx.Wake(Topic) // to be sealed
 	n, err := tx.Exec(stmt, e.Contact, e.Category, e.Scope, store.Millis(e.counts()), e.ID)
 	return true, n > 0, err
 }

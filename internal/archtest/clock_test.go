@@ -25,6 +25,8 @@ var clocks = map[string]string{
 	"dispatch.lane.turn":              "how long a claim may be sent: a span of the transaction's Now, counted by a clock that is never set",
 	"dispatch.lane.count":             "pacing",
 	"dispatch.Dispatcher.lookAtReach": "how often the limit is looked at",
+	"optin.Ledger.seal":               "pacing: sealing leaves an import its commits",
+	"optin.yield":                     "pacing: sealing leaves an import its commits",
 	"account.Syncer.Run":              "how often the same failure is logged",
 	"httpapi.Server.draftOf":          "the date that a draft proposes",
 	"daemon.Daemon.Run":               "warns of a Graph version that ends",

@@ -44,6 +44,7 @@ func (c *Config) check(doc *tomlfile.Document) tomlfile.Problems {
 	k.whatsapp()
 	k.accounts()
 	k.campaigns()
+	k.optin()
 	k.otp()
 	k.http()
 	return k.out
@@ -209,6 +210,12 @@ func (k *checker) http() {
 		k.fault("http.webhook_path", fmt.Sprintf("%q is no path", h.WebhookPath), "it starts with a slash, of letters, digits and - . _ ~: /webhooks/whatsapp")
 	case slices.ContainsFunc(ownPaths, func(own string) bool { return h.WebhookPath == own || strings.HasPrefix(h.WebhookPath, own+"/") }):
 		k.fault("http.webhook_path", h.WebhookPath+" is janela's own", "write /webhooks/whatsapp")
+	}
+}
+
+func (k *checker) optin() {
+	if k.cfg.Optin.KeyFile == "" {
+		k.fault("optin.key_file", "the key of the consent ledger has no place", "write var/optin.key")
 	}
 }
 

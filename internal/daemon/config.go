@@ -14,6 +14,7 @@ type Config struct {
 	WhatsApp  WhatsAppConfig  `toml:"whatsapp"`
 	Sandbox   SandboxConfig   `toml:"sandbox"`
 	Campaigns CampaignsConfig `toml:"campaigns"`
+	Optin     OptinConfig     `toml:"optin"`
 	OTP       OTPConfig       `toml:"otp"`
 	HTTP      HTTPConfig      `toml:"http"`
 	Log       LogConfig       `toml:"log"`
@@ -82,6 +83,11 @@ type CampaignsConfig struct {
 	TestNumbers []string      `toml:"test_numbers"`
 }
 
+// OptinConfig is the consent ledger.
+type OptinConfig struct {
+	KeyFile string `toml:"key_file"` // made on the first start
+}
+
 // OTPConfig is one-time codes. Without a purpose there are none.
 type OTPConfig struct {
 	KeyFile         string                 `toml:"key_file"`          // made on the first start
@@ -126,6 +132,7 @@ func Defaults() Config {
 		Sandbox: SandboxConfig{Seed: 1, Latency: 40 * time.Millisecond, Listen: "127.0.0.1:0"},
 		Campaigns: CampaignsConfig{Folder: "campaigns.d", Status: "var/status", Poll: 500 * time.Millisecond, Stable: 2 * time.Second,
 			Region: "BR"},
+		Optin: OptinConfig{KeyFile: "var/optin.key"},
 		OTP: OTPConfig{KeyFile: "var/otp.key", Countries: []string{"BR"}, RequireClientIP: true, MaxSends: 1000, MuteFor: time.Hour,
 			Limits: otp.DefaultLimits(), Fallback: FallbackConfig{Mode: "off", Share: 0.2, PerDay: 2}},
 		HTTP: HTTPConfig{Listen: "127.0.0.1:8790", WebhookPath: "/webhooks/whatsapp"},

@@ -23,6 +23,7 @@ import (
 	"janela/internal/sandbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
+	"janela/optin"
 	"janela/otp"
 	"janela/scheduler"
 )
@@ -52,6 +53,7 @@ type Daemon struct {
 	scheduler     *scheduler.Loop
 	dispatch      *dispatch.Dispatcher
 	intake        *intake.Intake
+	ledger        *optin.Ledger
 	otp           *otp.OTP // nil: no codes are configured
 	api           *httpapi.Server
 	metrics       *metrics
@@ -116,6 +118,11 @@ func (d *Daemon) build(ctx context.Context) error {
 	if err := d.declare(ctx); err != nil {
 		return err
 	}
+	keys, err := optin.OpenKeys(d.cfg.file(d.cfg.Optin.KeyFile))
+	if err != nil {
+		return err
+	}
+	d.ledger = optin.NewLedger(optin.LedgerConfig{DB: d.db, Keys: keys, Head: d.cfg.file(d.cfg.Store.Path) + ".head", Log: d.log})
 	d.account = account.NewSyncer(account.Config{DB: d.db, Accounts: d.accountIDs(), Reader: d.clients.reader, Every: d.cfg.WhatsApp.SyncEvery, Log: d.log})
 	d.campaigns = campaigns.New(d.campaignsConfig())
 	d.scheduler = scheduler.NewLoop(d.db, d.campaigns.Fire, d.log)
@@ -129,6 +136,7 @@ func (d *Daemon) build(ctx context.Context) error {
 	d.intake = intake.New(intake.Config{DB: d.db, Secrets: d.secrets.appSecrets(d.log), VerifyToken: d.secrets.verifyToken(d.log),
 		Outcomes: d.outcomes, Resync: d.account.Kick, IdentityKey: codes.identityKey, NotRequested: codes.notRequested, Log: d.log})
 	d.api = httpapi.New(httpapi.Config{DB: d.db, Campaigns: d.campaigns, Account: d.account, Outcomes: d.outcomes, OTP: d.otp, Log: d.log,
+		Ledger: d.ledger, MAC: keys.MAC,
 		TestNumbers: d.testNumbers(), Zone: d.cfg.Campaigns.Timezone, Region: d.cfg.Campaigns.Region, Version: d.opt.Version,
 		Folder: d.cfg.file(d.cfg.Campaigns.Folder), Spool: filepath.Join(filepath.Dir(d.cfg.file(d.cfg.Store.Path)), "spool"),
 		Health: func(ctx context.Context) httpapi.Health { return httpapi.Health(d.health(ctx)) }, Reach: d.dispatch.Reach})
@@ -226,6 +234,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		doors.Go(func() { s.serve(doorsCtx, d.log) })
 	}
 	d.loop(doorsCtx, &doors, "callbacks", d.intake.Run)
+	d.loop(doorsCtx, &doors, "consents", d.ledger.Run)
 	if d.sandbox != nil {
 		d.loop(doorsCtx, &doors, "sandbox", d.sandbox.Run)
 	}

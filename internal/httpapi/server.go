@@ -16,6 +16,7 @@ import (
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
+	"janela/optin"
 	"janela/otp"
 )
 
@@ -34,6 +35,7 @@ type Config struct {
 	Health      func(ctx context.Context) Health   // nil: not told
 	Reach       func(now time.Time) dispatch.Reach // nil: not told
 	OTP         *otp.OTP                           // nil: no codes are sent
+	Ledger      *optin.Ledger                      // nil: consents are not sealed
 	MAC         MAC                                // of what the public face must recognise and may not keep; codes have their own
 	Log         *slog.Logger
 }
@@ -89,6 +91,8 @@ func (s *Server) operations() map[string]operation {
 		"POST /v1/consents/grant":         s.grant,
 		"POST /v1/consents/revoke":        s.revoke,
 		"POST /v1/consents/import":        s.importConsents,
+		"GET /v1/consents/verify":         s.verify,
+		"POST /v1/consents/verify/accept": s.acceptHead,
 		"GET /v1/templates":               s.templates,
 		"POST /v1/templates/sync":         s.syncTemplates,
 		"GET /v1/conversations":           s.conversations,

@@ -95,7 +95,11 @@ func (tx *Tx) ExecBatch(s *Stmt, rows iter.Seq[[]any]) (int64, error) {
 
 // Wake tells whoever waits for the topic, after COMMIT only. It is a hint,
 // never the truth.
-func (tx *Tx) Wake(t Topic) { tx.wakes = append(tx.wakes, t) }
+func (tx *Tx) Wake(t Topic) {
+	if n := len(tx.wakes); n == 0 || tx.wakes[n-1] != t { // a batch of a hundred rows says it a hundred times
+		tx.wakes = append(tx.wakes, t)
+	}
+}
 
 // Wakes returns a channel of capacity 1 that hears of the topic from now on.
 // Call it once per loop, before the loop's first look.

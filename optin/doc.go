@@ -3,7 +3,8 @@
 // permits, and nothing else does: a message leaves only if Decide says granted.
 //
 // Tables: consent_events (append only: the proof), consents (what the events
-// add up to), consent_imports (files that were read, by content).
+// add up to), consent_imports (files that were read, by content),
+// consent_reviews (messages that may mean an opt-out).
 //
 // A consent's scope is '*' (every number), the name of one number, or a
 // business unit. '@meta' is apart: it mirrors the block a person set in
@@ -30,6 +31,9 @@
 //   - nobody consents or revokes later than it was written down: an instant in
 //     the future counts as the instant of recording, so that a STOP always
 //     beats what was there before it
+//   - while a review is open, marketing waits for everybody a STOP of that person
+//     would reach, and nothing is revoked: a row of the scope '@review' in
+//     consents, which is no event and goes when somebody has decided
 //   - Revoke itself cancels the queued messages that are forbidden now; no
 //     caller can forget it
 package optin

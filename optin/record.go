@@ -78,16 +78,26 @@ func alone(tx *store.Tx, created bool, contact int64, id whatsapp.Identity) (boo
 }
 
 // Inherit brings to a contact the revocations of everybody it matches by the
-// wide key, as events of their own. Record does it by itself; call it when an
-// identity was learnt, because that may have widened the match. It returns how
-// many events it appended. Queued messages that are forbidden now are refused
-// by the gate when their turn comes.
-func Inherit(tx *store.Tx, contact int64) (int, error) {
+// wide key, and to them those of the contact, as events of their own. Record does
+// the former by itself; call Inherit when an identity was learnt, because that
+// may have widened the match. It returns how many events it appended. Queued
+// messages that are forbidden now are refused by the gate when their turn comes.
+func Inherit(tx *store.Tx, contact int64) (n int, err error) {
 	ids, err := contacts.Identities(tx, contact)
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	return inherit(tx, contact, ids[0])
+	reached, err := contacts.Reach(tx, ids[0])
+	if err != nil || len(reached) < 2 {
+		return 0, err
+	}
+	for _, to := range reached {
+		k, err := inheritFrom(tx, to, reached)
+		if n += k; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // inherit needs one identity of the contact: Reach finds the others by itself.
@@ -96,6 +106,11 @@ func inherit(tx *store.Tx, contact int64, id whatsapp.Identity) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	return inheritFrom(tx, contact, reached)
+}
+
+// inheritFrom brings the revocations of those reached to the contact.
+func inheritFrom(tx *store.Tx, contact int64, reached []int64) (int, error) {
 	n := 0
 	for _, other := range reached {
 		if other == contact {
@@ -106,6 +121,12 @@ func inherit(tx *store.Tx, contact int64, id whatsapp.Identity) (int, error) {
 			return n, err
 		}
 		for _, r := range rows {
+			if r.scope == scopeReview { // waits too; it is no revocation, and no event
+				if err := mark(tx, contact, r.at, r.event); err != nil {
+					return n, err
+				}
+				continue
+			}
 			e := Event{Contact: contact, Category: r.category, Kind: kindRevoke, Scope: r.scope, Source: r.source, Actor: r.actor, At: store.Time(r.at),
 				Evidence: Evidence{Via: fmt.Sprintf("inherited from contact %d, event %d: the same number written in another way", other, r.event)}}
 			fresh, _, err := e.append(tx)

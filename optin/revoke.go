@@ -49,6 +49,9 @@ func revoke(tx *store.Tx, r Revocation) (reached []int64, moved bool, out []outb
 		}
 	}
 	out, err = cancelForbidden(tx, reached, r.Categories, r.Scope)
+	if err == nil && r.Scope == ScopeAll && slices.Contains(r.Categories, whatsapp.Marketing) {
+		err = stopReviews(tx, reached, r.Actor)
+	}
 	return reached, moved, out, err
 }
 

@@ -41,7 +41,8 @@ import (
 var hot = []string{"messages", "identities", "contacts", "consents", "conversations", "inbound_messages", "callbacks", "rejects",
 	"once_keys", "consent_events", "service_windows", "message_pricing", "foreign_messages", "streams", "tallies", "slots", "runs", "audit",
 	"challenges", "code_sends", "code_decoys", "code_counts", "code_ranges", "code_rates", "code_failures", "code_phones", "code_fallbacks", "idempotent_replies",
-	"hook_payloads", "hook_deliveries", "consent_seals"}
+	"hook_payloads", "hook_deliveries", "consent_seals",
+	"consent_reviews"}
 
 // fewRows are indexes of hot tables that hold only what waits or is under way:
 // walking one is walking a queue.
@@ -49,6 +50,8 @@ var fewRows = map[string]string{
 	"messages_sending":        "what is in flight, at most a few hundred",
 	"messages_unknown":        "what no answer came for",
 	"callbacks_stored":        "what waits to be applied",
+	"consent_reviews_queue":   "what somebody has to decide",
+	"consent_reviews_open":    "what somebody has to decide",
 	"tallies_queued":          "streams that have something to send",
 	"runs_open":               "runs under way",
 	"slots_due":               "what fires next",

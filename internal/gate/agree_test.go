@@ -36,7 +36,7 @@ func drawState(rt *rapid.T, tx *store.Tx) (outbox.Stream, []int64, error) {
 	category := rapid.SampledFrom([]whatsapp.Category{whatsapp.Marketing, whatsapp.Utility, whatsapp.Authentication, whatsapp.Service}).Draw(rt, "category")
 	for _, c := range contacts {
 		for range rapid.IntRange(0, 3).Draw(rt, "consents") {
-			scope := rapid.SampledFrom([]string{"*", "*", "loja", "varejo", "cobranca", "@meta"}).Draw(rt, "scope")
+			scope := rapid.SampledFrom([]string{"*", "*", "loja", "varejo", "cobranca", "@meta", "@review"}).Draw(rt, "scope")
 			of := category
 			if of == whatsapp.Service || few("another category") {
 				of = whatsapp.Marketing
@@ -207,7 +207,12 @@ func TestJudgeAgreesWithClaim(t *testing.T) {
 				return fmt.Errorf("%d messages moved, at most %d may", moved, looked)
 			}
 			if probing && looked == 1 && moved == 0 && len(open) == 1 {
-				for _, id := range ids { // then nothing was due
+				for _, id := range ids { // then nothing was due, or the first in the queue was passed over
+					if said[id].Reason == UnderReview {
+						return errUndo
+					}
+				}
+				for _, id := range ids {
 					if m, _, _ := outbox.ByID(tx, id); m.NotBefore <= store.Millis(tx.Now()) {
 						return fmt.Errorf("message %d was due, and no probe went", id)
 					}

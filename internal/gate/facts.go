@@ -11,13 +11,16 @@ import (
 
 // consentFacts are the three subselects over the consent ledger: the grant is
 // the contact's own, revocations are those of every contact of the person.
-// ?2 category, ?3 and ?4 the scopes beside '*', ?5 the number.
+// ?2 category, ?3 and ?4 the scopes beside '*', ?5 the number. A block and a
+// review come in one figure, because a walk for each would be paid with every
+// message: the block's time, else less than zero the earliest review's.
 const (
 	grantOf  = `COALESCE((SELECT MAX(g.granted_at) FROM consents g WHERE g.contact_id = m.contact_id AND g.category = ?2 AND g.scope IN ('*', ?3, ?4)), 0)`
 	revokeOf = `COALESCE((SELECT MAX(r.revoked_at) FROM contacts p JOIN contacts k ON k.root = p.root JOIN consents r ON r.contact_id = k.id
 		WHERE p.id = m.contact_id AND r.category = ?2 AND r.scope IN ('*', ?3, ?4)), 0)`
-	blockOf = `COALESCE((SELECT MAX(b.revoked_at) FROM contacts p JOIN contacts k ON k.root = p.root JOIN consents b ON b.contact_id = k.id
-		WHERE p.id = m.contact_id AND b.category = ?2 AND b.scope = '@meta' AND b.revoked_at > b.granted_at), 0)`
+	blockOf = `COALESCE((SELECT MAX(CASE b.scope WHEN '@meta' THEN b.revoked_at ELSE -b.revoked_at END)
+		FROM contacts p JOIN contacts k ON k.root = p.root JOIN consents b ON b.contact_id = k.id
+		WHERE p.id = m.contact_id AND b.category = ?2 AND b.scope IN ('@meta', '@review') AND b.revoked_at > b.granted_at), 0)`
 	windowOf = `COALESCE((SELECT MAX(w.closes_at) FROM contacts p JOIN contacts k ON k.root = p.root JOIN service_windows w ON w.contact_id = k.id
 		WHERE p.id = m.contact_id AND w.number_id = ?5), 0)`
 	candidateColumns = `m.id, m.stream_id, m.run_id, m.contact_id, m.address, m.kind, m.params, m.reply_to, m.line, m.state, m.reason,
@@ -40,6 +43,7 @@ func (c *candidate) Fields() []any {
 
 func (c *candidate) facts() MessageFacts {
 	f := c.Facts
+	f.Consent.split()
 	f.Kind, f.Contact, f.NotBefore, f.Deadline = c.Message.Kind, c.Message.Contact, c.Message.NotBefore, c.Message.Deadline
 	return f
 }
@@ -53,7 +57,7 @@ var (
 	// more than twice as long, and every login code asks this.
 	sqlPerson = store.SQL(`SELECT COALESCE(MAX(CASE WHEN k.id = p.id AND (r.scope = '*' OR r.scope = ?3 OR r.scope = ?4) THEN r.granted_at END), 0),
 			COALESCE(MAX(CASE WHEN r.scope = '*' OR r.scope = ?3 OR r.scope = ?4 THEN r.revoked_at END), 0),
-			COALESCE(MAX(CASE WHEN r.scope = '@meta' AND r.revoked_at > r.granted_at THEN r.revoked_at END), 0),
+			COALESCE(MAX(CASE WHEN r.revoked_at > r.granted_at THEN CASE r.scope WHEN '@meta' THEN r.revoked_at WHEN '@review' THEN -r.revoked_at END END), 0),
 			COALESCE((SELECT MAX(w.closes_at) FROM contacts a JOIN contacts b ON b.root = a.root JOIN service_windows w ON w.contact_id = b.id
 				WHERE a.id = ?1 AND w.number_id = ?5), 0)
 		FROM contacts p JOIN contacts k ON k.root = p.root JOIN consents r ON r.contact_id = k.id WHERE p.id = ?1 AND r.category = ?2`)
@@ -91,6 +95,7 @@ func FactsOfPerson(q store.Querier, contact int64, category whatsapp.Category, n
 	name, unit := scopes(n)
 	row, _, err := store.Get[personRow](q, sqlPerson, contact, string(category), name, unit, n.ID)
 	f := MessageFacts(row)
+	f.Consent.split()
 	f.Contact, f.Kind = contact, whatsapp.KindPhone
 	return f, err
 }
@@ -100,4 +105,11 @@ type personRow MessageFacts
 // Fields names the places of sqlPerson.
 func (p *personRow) Fields() []any {
 	return []any{&p.Consent.GrantedAt, &p.Consent.RevokedAt, &p.Consent.MetaBlock, &p.WindowEnd}
+}
+
+// split takes the block and the review apart, which the statements bring as one.
+func (c *Consent) split() {
+	if c.MetaBlock < 0 {
+		c.MetaBlock, c.ReviewAt = 0, -c.MetaBlock
+	}
 }

@@ -25,10 +25,11 @@ const (
 	TemplateChanged     Reason = "template_changed"
 	NotDue              Reason = "not_before"
 	NumberUnknown       Reason = "number_unknown"
+	UnderReview         Reason = "under_review" // what the person wrote may be an opt-out
 )
 
 // Reasons lists every reason the gate can give, for docs/reasons.md.
 func Reasons() []Reason {
 	return []Reason{NoOptIn, OptedOut, WindowClosed, TemplateNotApproved, Deadline, DryRun, AuthenticationOnly,
-		Held, OutsideWindow, TemplateUnknown, CategoryDrift, TemplateChanged, NotDue, NumberUnknown}
+		Held, OutsideWindow, TemplateUnknown, CategoryDrift, TemplateChanged, NotDue, NumberUnknown, UnderReview}
 }

@@ -57,8 +57,10 @@ type MessageFacts struct {
 // that speak for the number (ms, 0 for never). Grants are the contact's own;
 // revocations those of every contact found to be the same person. MetaBlock is
 // when the person blocked the category in WhatsApp itself and did not resume.
+// ReviewAt is since when something they wrote waits for somebody to decide
+// whether it is an opt-out; it is not looked for where there is a block.
 type Consent struct {
-	GrantedAt, RevokedAt, MetaBlock int64
+	GrantedAt, RevokedAt, MetaBlock, ReviewAt int64
 }
 
 // windowMargin keeps a free-form message away from the end of the window: our
@@ -133,6 +135,10 @@ func Decide(s outbox.Stream, stream []Verdict, m MessageFacts, now time.Time) Ve
 	}
 	if len(stream) > 0 {
 		return stream[0]
+	}
+	if m.Consent.ReviewAt > 0 && s.Category != whatsapp.Service {
+		return Verdict{Kind: Wait, Reason: UnderReview, Detail: "what the person wrote may be an opt-out, and nobody has decided since " + day(m.Consent.ReviewAt) +
+			": janela optin review"}
 	}
 	if m.NotBefore > store.Millis(now) {
 		return Verdict{Wait, NotDue, store.Time(m.NotBefore), "it waits for its next attempt"}

@@ -101,6 +101,15 @@ func TestDecide(t *testing.T) {
 		{"a code to a parent's user id", func(f *StreamFacts, m *MessageFacts) { authentication(f); m.Kind = whatsapp.KindParentBSUID }, Verdict{Kind: Refuse, Reason: AuthenticationOnly}},
 		{"a campaign to a user id", func(_ *StreamFacts, m *MessageFacts) { m.Kind = whatsapp.KindBSUID }, Verdict{}},
 
+		{"under review", func(_ *StreamFacts, m *MessageFacts) { m.Consent.ReviewAt = ms(-1) }, Verdict{Kind: Wait, Reason: UnderReview}},
+		{"under review and revoked", func(_ *StreamFacts, m *MessageFacts) { m.Consent.ReviewAt, m.Consent.RevokedAt = ms(-2), ms(-1) }, Verdict{Kind: Refuse, Reason: OptedOut}},
+		{"under review and too late", func(_ *StreamFacts, m *MessageFacts) { m.Consent.ReviewAt, m.Deadline = ms(-2), ms(0) }, Verdict{Kind: Refuse, Reason: Deadline}},
+		{"under review, of a stream that is held", func(f *StreamFacts, m *MessageFacts) { m.Consent.ReviewAt, f.Holds = ms(-2), []outbox.Hold{hold} }, Verdict{Kind: Wait, Reason: Held}},
+		{"a reply to who is under review", func(f *StreamFacts, m *MessageFacts) {
+			service(f)
+			m.Consent.ReviewAt, m.WindowEnd = ms(-1), ms(60)
+		}, Verdict{}},
+
 		{"a reply within the window", func(f *StreamFacts, m *MessageFacts) { service(f); m.Consent, m.WindowEnd = Consent{}, ms(2)+1 }, Verdict{}},
 		{"a reply two minutes before its end", func(f *StreamFacts, m *MessageFacts) { service(f); m.WindowEnd = ms(2) }, Verdict{Kind: Refuse, Reason: WindowClosed}},
 		{"a reply to who never wrote", func(f *StreamFacts, m *MessageFacts) { service(f) }, Verdict{Kind: Refuse, Reason: WindowClosed}},
@@ -168,6 +177,7 @@ func naive(f StreamFacts, m MessageFacts, now int64) (all []Verdict) {
 		}
 		say(now < from || now >= from+3_600_000, Wait, OutsideWindow, opens)
 	}
+	say(told && c.ReviewAt > 0, Wait, UnderReview, 0)
 	say(m.NotBefore > now, Wait, NotDue, m.NotBefore)
 	say(!told && m.WindowEnd <= now+120_000, Refuse, WindowClosed, 0)
 	say(s.DryRun, Refuse, DryRun, 0)
@@ -220,6 +230,9 @@ func drawFacts(t *rapid.T) (StreamFacts, MessageFacts) {
 	if odd("block") {
 		m.Consent.MetaBlock = minute("blocked")
 	}
+	if odd("review") {
+		m.Consent.ReviewAt = minute("under review since")
+	}
 	if odd("deadlines") {
 		m.Deadline, m.NotBefore = minute("deadline"), minute("not before")
 	}
@@ -248,7 +261,7 @@ func TestDecideAgainstASecondJudge(t *testing.T) {
 			// What stops the stream stops every message of it, and is all told.
 			var stream []Verdict
 			for _, v := range all {
-				if v.Kind == Wait && v.Reason != NotDue {
+				if v.Kind == Wait && v.Reason != NotDue && v.Reason != UnderReview {
 					stream = append(stream, v)
 				}
 			}

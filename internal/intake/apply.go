@@ -13,54 +13,6 @@ import (
 	"janela/optin"
 )
 
-// applyWish carries out what a person asks for: exact STOP words and buttons,
-// and the preferences of WhatsApp itself.
-func (in *Intake) applyWish(tx *store.Tx, e webhook.Event) error {
-	switch e := e.(type) {
-	case webhook.Preference:
-		return in.preference(tx, e)
-	case webhook.Inbound:
-		word, ok := stopWord(e)
-		if !ok {
-			return nil
-		}
-		ids := identities(e.From, e.UserID, e.ParentUserID)
-		if len(ids) == 0 {
-			return nil
-		}
-		if _, err := learn(tx, ids...); err != nil {
-			return err
-		}
-		_, out, err := optin.Revoke(tx, optin.Revocation{Identities: ids, Categories: word.Categories(), Source: optin.SourceWhatsApp,
-			Actor: "person", Evidence: optin.Evidence{Text: word.Word, Origin: "reply to number " + e.NumberID}, At: conversations.SaneTime(e.At, tx.Now())})
-		if err != nil {
-			return err
-		}
-		return in.tell(tx, out)
-	default:
-		return nil
-	}
-}
-
-// stopWord recognises a STOP in a text, or in a template's button by payload or
-// label.
-func stopWord(e webhook.Inbound) (optin.Keyword, bool) {
-	texts := []string{e.Text}
-	if e.Button != nil {
-		payload, _, _ := strings.Cut(e.Button.Payload, ":") // STOP:natal26
-		texts = append(texts, payload, e.Button.Text)
-	}
-	if e.Interactive != nil {
-		texts = append(texts, e.Interactive.ID, e.Interactive.Title)
-	}
-	for _, t := range texts {
-		if word, ok := optin.Stop(t); ok {
-			return word, true
-		}
-	}
-	return optin.Keyword{}, false
-}
-
 func (in *Intake) preference(tx *store.Tx, p webhook.Preference) error {
 	ids := identities(p.WaID, p.UserID, p.ParentUserID)
 	if len(ids) == 0 || p.Category != "" && p.Category != "marketing_messages" {
@@ -89,7 +41,8 @@ func (in *Intake) applyEvent(tx *store.Tx, e webhook.Event) (why string, err err
 	case webhook.Status:
 		return "", in.status(tx, e)
 	case webhook.Inbound:
-		return in.inbound(tx, e)
+		_, why, err = in.inbound(tx, e)
+		return why, err
 	case webhook.Preference:
 		return "", nil // a wish: applied before
 	case webhook.UserIDUpdate:

@@ -442,7 +442,7 @@ func TestEveryKindOfEventIsHandled(t *testing.T) {
 	h := newHouse(t)
 	for kind, e := range samples {
 		h.write(func(tx *store.Tx) error {
-			if err := h.in.applyWish(tx, e); err != nil {
+			if _, err := h.in.applyWish(tx, e, h.in.listen([]webhook.Event{e})[0]); err != nil {
 				return err
 			}
 			note, err := h.in.applyEvent(tx, e)

@@ -92,7 +92,9 @@ func (h *house) open() {
 		h.t.Fatal(err)
 	}
 	h.in = New(Config{DB: h.db, Secrets: func() [][]byte { return [][]byte{[]byte(secret), []byte(older)} },
-		VerifyToken: func() string { return verify }, Outcomes: h.follow, Resync: func() { h.resyncs++ },
+		VerifyToken: func() string { return verify }, Outcomes: h.follow, Resync: func() { h.resyncs++ }, Confirm: confirmation,
+		Offers: optin.NewOffers([]optin.Offer{{Words: []string{"QUERO RECEBER", "Sim, quero!"}, Categories: []whatsapp.Category{whatsapp.Marketing, whatsapp.Utility},
+			Purpose: "ofertas", Text: "Escreva QUERO RECEBER para receber ofertas da loja.", Version: "v3"}}),
 		Log: slog.New(slog.NewTextHandler(&h.log, nil))})
 }
 

@@ -10,9 +10,11 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"janela/internal/hooks"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp/webhook"
+	"janela/optin"
 )
 
 // Config says what an Intake works with.
@@ -32,6 +34,13 @@ type Config struct {
 	// NotRequested hears that the person to whom a code went says, by the button
 	// under it, that they did not ask for it. nil: nobody asks.
 	NotRequested func(tx *store.Tx, message int64) error
+	// Confirm is the text by which a person hears that their STOP was heard, "" for
+	// none. nil: nobody hears.
+	Confirm func(optin.Keyword) string
+	// Offers are the words by which people sign up.
+	Offers optin.Offers
+	// Hooks hand callbacks on, and tell of what people say; nil: to nobody.
+	Hooks *hooks.Hooks
 	// Resync asks for a fresh look at an account's templates and numbers.
 	Resync func()
 	Log    *slog.Logger
@@ -45,7 +54,7 @@ type Intake struct {
 
 // Stats counts callbacks since the start.
 type Stats struct {
-	Stored, Again, Forged, Refused, Applied, Failed, UnknownEvents atomic.Int64
+	Stored, Again, Forged, Refused, Applied, Failed, UnknownEvents, Doubts atomic.Int64
 }
 
 // New returns an Intake; Run applies what its handler stores.
@@ -97,7 +106,7 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the signature is not right", http.StatusUnauthorized)
 		return
 	}
-	if err := in.keep(r.Context(), body); err != nil {
+	if err := in.keep(r.Context(), body, in.cfg.Hooks.Callback(body, r.Header)); err != nil {
 		in.cfg.Log.Error("a callback could not be stored; Meta will send it again", "error", err)
 		http.Error(w, "not stored; send it again", http.StatusServiceUnavailable)
 		return
@@ -105,18 +114,19 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// keep writes a callback down, once.
-func (in *Intake) keep(ctx context.Context, body []byte) error {
+// keep writes a callback down, once, and hands it on to who wants it as it came.
+func (in *Intake) keep(ctx context.Context, body []byte, as hooks.Callback) error {
 	sum := sha256.Sum256(body)
 	key := hex.EncodeToString(sum[:])
 	fresh := int64(0)
 	err := in.cfg.DB.Write(ctx, func(tx *store.Tx) error {
 		var err error
 		fresh, err = tx.Exec(sqlStore, tx.NewID(), store.Millis(tx.Now()), key, body)
-		if fresh > 0 {
-			tx.Wake(storedTopic)
+		if err != nil || fresh == 0 {
+			return err
 		}
-		return err
+		tx.Wake(storedTopic)
+		return in.cfg.Hooks.Pass(tx, as)
 	})
 	if err != nil {
 		return err

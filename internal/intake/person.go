@@ -239,24 +239,37 @@ func (in *Intake) price(tx *store.Tx, s webhook.Status, message int64) error {
 // inbound keeps what a person wrote: identities, conversation, service window.
 // A tap on a button is a message of the person like any other, also the one
 // under a code that they did not ask for.
-func (in *Intake) inbound(tx *store.Tx, m webhook.Inbound) (why string, err error) {
+// rec is what became of it.
+func (in *Intake) inbound(tx *store.Tx, m webhook.Inbound) (rec recorded, why string, err error) {
 	ids := identities(m.From, m.UserID, m.ParentUserID)
 	if len(ids) == 0 || m.Wamid == "" || m.NumberID == "" {
-		return "", nil
+		return rec, "", nil
 	}
 	c, err := learn(tx, ids...)
 	if err != nil {
-		return "", err
+		return rec, "", err
 	}
+	rec.contact, rec.from = c.ID, ids[0]
 	if m.System != nil {
-		return "", in.changedIdentity(tx, m, ids[0])
+		return rec, "", in.changedIdentity(tx, m, ids[0])
 	}
-	_, fresh, err := conversations.RecordInbound(tx, conversations.Inbound{Number: m.NumberID, Contact: c.ID, Wamid: m.Wamid,
+	rec.id, rec.fresh, err = conversations.RecordInbound(tx, conversations.Inbound{Number: m.NumberID, Contact: c.ID, Wamid: m.Wamid,
 		At: conversations.SaneTime(m.At, tx.Now()), Type: m.Type, Counts: m.OpensWindow(), Referral: m.Referral != nil, AnswersWamid: m.ReplyTo})
-	if err != nil || !fresh {
-		return "", err
+	if err != nil || !rec.fresh {
+		return rec, "", err
 	}
-	return in.notRequested(tx, m, c.ID)
+	if err := in.tellInbound(tx, m, rec); err != nil {
+		return rec, "", err
+	}
+	why, err = in.notRequested(tx, m, c.ID)
+	return rec, why, err
+}
+
+// recorded is a message of a person as it is written down.
+type recorded struct {
+	id, contact int64
+	from        whatsapp.Identity // as the book has it: where an answer goes
+	fresh       bool              // it was not known before
 }
 
 // didNotRequest is what the button under a code sends: "I didn't request a

@@ -62,7 +62,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 type job struct {
 	callback
 	events []webhook.Event
-	err    error // the body cannot be read
+	said   []said // what each of them asks for
+	err    error  // the body cannot be read
 }
 
 // perTurn bounds the events of one transaction to some ten milliseconds: who
@@ -87,6 +88,7 @@ func (in *Intake) applyStored(ctx context.Context) (int, error) {
 	for i, c := range batch { // reading takes as long as applying: not in a transaction
 		jobs[i].callback = c
 		jobs[i].events, jobs[i].err = webhook.Decode(c.Body)
+		jobs[i].said = in.listen(jobs[i].events)
 	}
 	for rest := jobs; len(rest) > 0; {
 		n, size := 1, len(rest[0].events)
@@ -168,9 +170,13 @@ func (in *Intake) apply(tx *store.Tx, j job, from int) (strange []string, err er
 		return nil, fmt.Errorf("the body cannot be read: %w", j.err)
 	}
 	if from == 0 {
-		for _, e := range j.events {
-			if err := in.applyWish(tx, e); err != nil {
+		for i, e := range j.events {
+			why, err := in.applyWish(tx, e, j.said[i])
+			if err != nil {
 				return nil, err
+			}
+			if why != "" {
+				strange = append(strange, why)
 			}
 		}
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,9 +30,15 @@ func conversationRow(c httpapi.Conversation) []string {
 }
 
 func newConversations(a *app) *cobra.Command {
+	cmd := newListConversations(a, "conversations")
+	cmd.AddCommand(newListConversations(a, "list"), newContents(a), newRebuild(a))
+	return cmd
+}
+
+func newListConversations(a *app, name string) *cobra.Command {
 	var q httpapi.ConversationsQuery
 	cmd := &cobra.Command{
-		Use:   "conversations",
+		Use:   name,
 		Short: "List the 24-hour conversations",
 		Long:  "Lists the conversations of 24 hours: with whom, in which category, who began it, when it opened and when it ends.",
 		Args:  cobra.NoArgs,
@@ -40,8 +48,14 @@ func newConversations(a *app) *cobra.Command {
 	fl.BoolVar(&q.Open, "open", false, "only those open now")
 	fl.StringVar(&q.From, "from", "", "only those that lasted until this date or time, or longer")
 	fl.StringVar(&q.To, "to", "", "only those that opened before this date or time")
+	fl.StringVar(&q.OpenedFrom, "opened-from", "", "only those that opened at this date or time, or later")
+	fl.StringVar(&q.OpenedTo, "opened-to", "", "only those that opened before this date or time")
 	fl.StringVar(&q.Number, "number", "", "only those of this number, by its name")
 	fl.StringVar(&q.Category, "category", "", "only those of this category")
+	fl.StringVar(&q.Origin, "origin", "", "only those that this side began: business or user")
+	fl.StringVar(&q.Phone, "phone", "", "only those with the person of this telephone number")
+	fl.StringVar(&q.Contact, "contact", "", "only those with the person of this contact, by its id")
+	cmd.MarkFlagsMutuallyExclusive("phone", "contact")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.ask(func(ctx context.Context, c *httpapi.Client) error {
 			all := []httpapi.Conversation{}
@@ -61,7 +75,61 @@ func newConversations(a *app) *cobra.Command {
 			return printRows(cmd.OutOrStdout(), as, conversationHeader, rows, all)
 		})
 	}
-	cmd.AddCommand(newRebuild(a))
+	return cmd
+}
+
+var contentsHeader = []string{"at", "direction", "source", "id", "category", "state", "template", "campaign", "in_window", "answers",
+	"pricing_model", "pricing_type", "pricing_category", "billable", "conversation_id", "conversation_origin", "wamid"}
+
+func contentsRow(m httpapi.ConversationMessage, at string) []string {
+	var meta httpapi.MetasWords
+	if m.Meta != nil {
+		meta = *m.Meta
+	}
+	row := []string{at, m.Direction, m.Source, "", string(m.Category), string(m.State), m.Template, m.Campaign, "", "",
+		meta.PricingModel, meta.PricingType, meta.PricingCategory, meta.Billable, meta.ConversationID, meta.ConversationOrigin, m.Wamid}
+	if m.ID > 0 {
+		row[3] = number(m.ID)
+	}
+	if m.Direction == "out" {
+		row[8] = strconv.FormatBool(m.InWindow)
+	}
+	if m.Answers > 0 {
+		row[9] = number(m.Answers)
+	}
+	return row
+}
+
+func newContents(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "messages CONVERSATION",
+		Short: "Show the messages of a conversation, and what Meta said of each",
+		Long: "Shows every message that counts in a conversation: ours, those that other programs send from our number, and what the person\n" +
+			"wrote; and beside each, word for word, what Meta said of its price and conversation.",
+		Args: cobra.ExactArgs(1),
+	}
+	as := outputFlag(cmd, asTable, asCSV, asJSON)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		id, err := strconv.ParseInt(args[0], 10, 64)
+		if err != nil {
+			return errors.New("a conversation's id is a number; janela conversations shows it")
+		}
+		return a.ask(func(ctx context.Context, c *httpapi.Client) error {
+			out, err := c.Contents(ctx, id)
+			if err != nil {
+				return err
+			}
+			var rows [][]string
+			for _, m := range out.Messages {
+				at := stamp(m.At)
+				if as.value == asCSV {
+					at = m.At.Format(time.RFC3339)
+				}
+				rows = append(rows, contentsRow(m, at))
+			}
+			return printRows(cmd.OutOrStdout(), as, contentsHeader, rows, out)
+		})
+	}
 	return cmd
 }
 

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -600,14 +599,10 @@ func (w *truth) want(q store.Querier, number string, person map[string]bool) ([]
 func TestLedgerThroughTheDoors(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		sends, list := drawArrivals(rt)
-		dir, err := os.MkdirTemp(t.TempDir(), "")
-		if err != nil {
-			rt.Fatal(err)
-		}
-		d, shut := newDoors(t, dir)
+		d, shut := newDoors(t, t.TempDir())
 		defer shut()
 		w := &truth{}
-		err = d.db.Write(context.Background(), func(tx *store.Tx) error {
+		err := d.db.Write(context.Background(), func(tx *store.Tx) error {
 			for _, f := range sends {
 				var err error
 				if f.id, err = d.send(tx, f.number, f.category, f.who[0]); err != nil {

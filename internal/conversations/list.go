@@ -11,13 +11,15 @@ import (
 
 // Filter says which conversations to list. The zero Filter takes all.
 type Filter struct {
-	Open     bool      // those open at the transaction's Now
-	From, To time.Time // those that overlap [From, To); zero for no bound
-	Number   string
-	Category whatsapp.Category
-	Contact  int64 // all rows of the person
-	After    Cursor
-	Limit    int // 0 for no limit
+	Open                 bool      // those open at the transaction's Now
+	From, To             time.Time // those that overlap [From, To); zero for no bound
+	OpenedFrom, OpenedTo time.Time // those that opened in [OpenedFrom, OpenedTo); zero for no bound
+	Number               string
+	Category             whatsapp.Category
+	Origin               Origin
+	Contact              int64 // all rows of the person
+	After                Cursor
+	Limit                int // 0 for no limit
 }
 
 // Cursor is a place in a listing. The zero Cursor is its beginning.
@@ -29,36 +31,49 @@ type Cursor struct {
 // Cursor returns the place after the row.
 func (r Row) Cursor() Cursor { return Cursor{r.ExpiresAt, r.ID} }
 
-// The filter, in terms of v: ended after ?1 (by expires_at, which has the index,
-// and by its real end), opened before ?2. No conversation is longer than a free
-// entry point, so those opened before ?2 expire before ?3.
-const filter = `v.expires_at > ?1 AND v.expires_at < ?3 AND v.opened_at < ?2
-	AND (v.closed_at = 0 OR v.closed_at > ?1)
-	AND (CAST(?4 AS TEXT) = '' OR v.number_id = ?4) AND (CAST(?5 AS TEXT) = '' OR v.category = ?5)`
+// The filter, in terms of v: ended after ?6, opened from ?7 on and before ?2, and
+// for the index what follows of it: expired after ?1, and, as none is longer than
+// a free entry point, before ?3.
+const filter = `v.expires_at > ?1 AND v.expires_at < ?3 AND v.opened_at < ?2 AND v.opened_at >= ?7
+	AND (v.closed_at = 0 OR v.closed_at > ?6)
+	AND (CAST(?4 AS TEXT) = '' OR v.number_id = ?4) AND (CAST(?5 AS TEXT) = '' OR v.category = ?5)
+	AND (CAST(?8 AS TEXT) = '' OR v.origin = ?8)`
 
-// listed orders by expiry and id, the order of the index, after the place ?6, ?7.
-const listed = ` AND (v.expires_at, v.id) > (?6, ?7) ORDER BY v.expires_at, v.id LIMIT ?8`
+// listed orders by expiry and id, the order of the index, after the place ?9, ?10.
+const listed = ` AND (v.expires_at, v.id) > (?9, ?10) ORDER BY v.expires_at, v.id LIMIT ?11`
 
-// A count adds which rows are open at ?6.
-const counted = `SELECT COALESCE(SUM(CASE WHEN v.opened_at <= ?6 AND v.expires_at > ?6
-	AND (v.closed_at = 0 OR v.closed_at > ?6) THEN 1 ELSE 0 END), 0), COUNT(*)`
+// A count adds which rows are open at ?9.
+const counted = `SELECT COALESCE(SUM(CASE WHEN v.opened_at <= ?9 AND v.expires_at > ?9
+	AND (v.closed_at = 0 OR v.closed_at > ?9) THEN 1 ELSE 0 END), 0), COUNT(*)`
 
 var (
 	sqlList      = store.SQL(`SELECT ` + columns + ` FROM conversations v WHERE ` + filter + listed)
 	sqlListOfOne = store.SQL(`SELECT ` + columns + ` FROM conversations v
-		WHERE v.contact_id IN (SELECT m.id FROM contacts c CROSS JOIN contacts m WHERE c.id = ?9 AND m.root = c.root)
+		WHERE v.contact_id IN (SELECT m.id FROM contacts c CROSS JOIN contacts m WHERE c.id = ?12 AND m.root = c.root)
 		AND ` + filter + listed)
 	sqlCount      = store.SQL(counted + ` FROM conversations v WHERE ` + filter)
 	sqlCountOfOne = store.SQL(counted + ` FROM conversations v
-		WHERE v.contact_id IN (SELECT m.id FROM contacts c CROSS JOIN contacts m WHERE c.id = ?7 AND m.root = c.root)
+		WHERE v.contact_id IN (SELECT m.id FROM contacts c CROSS JOIN contacts m WHERE c.id = ?10 AND m.root = c.root)
 		AND ` + filter)
+	sqlByID = store.SQL(`SELECT ` + columns + ` FROM conversations WHERE id = ?1`)
 )
 
-// args are the parameters ?1 to ?5 of filter.
+// ByID returns a conversation.
+func ByID(q store.Querier, id int64) (Row, bool, error) {
+	r, ok, err := store.Get[rowScan](q, sqlByID, id)
+	if err != nil {
+		return Row{}, false, fmt.Errorf("conversations: %d: %w", id, err)
+	}
+	return r.row(), ok, nil
+}
+
+// args are the parameters ?1 to ?8 of filter.
 func (f Filter) args(now time.Time) []any {
-	ended, opened := store.Millis(f.From), int64(math.MaxInt64)
-	if !f.To.IsZero() {
-		opened = store.Millis(f.To)
+	ended, opened, from := store.Millis(f.From), int64(math.MaxInt64), store.Millis(f.OpenedFrom)
+	for _, to := range []time.Time{f.To, f.OpenedTo} {
+		if !to.IsZero() {
+			opened = min(opened, store.Millis(to))
+		}
 	}
 	if f.Open {
 		ended = max(ended, store.Millis(now))
@@ -68,7 +83,7 @@ func (f Filter) args(now time.Time) []any {
 	if opened < math.MaxInt64 {
 		expires = opened + FreeEntryLength.Milliseconds()
 	}
-	return []any{ended, opened, expires, f.Number, string(f.Category)}
+	return []any{max(ended, from), opened, expires, f.Number, string(f.Category), ended, from, string(f.Origin)}
 }
 
 // List calls each for every conversation that the filter takes, in the order in

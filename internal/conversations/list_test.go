@@ -41,7 +41,8 @@ func (f Filter) takes(r Row, now time.Time) bool {
 	return (!f.Open || r.OpenAt(now)) &&
 		(f.From.IsZero() || r.Ends().After(f.From)) && (f.To.IsZero() || r.OpenedAt.Before(f.To)) &&
 		(f.Number == "" || r.Number == f.Number) && (f.Category == "" || r.Category == f.Category) &&
-		(f.Contact == 0 || r.Contact == f.Contact)
+		(f.OpenedFrom.IsZero() || !r.OpenedAt.Before(f.OpenedFrom)) && (f.OpenedTo.IsZero() || r.OpenedAt.Before(f.OpenedTo)) &&
+		(f.Origin == "" || r.Origin == f.Origin) && (f.Contact == 0 || r.Contact == f.Contact)
 }
 
 func TestListAndCount(t *testing.T) {
@@ -80,6 +81,14 @@ func TestListAndCount(t *testing.T) {
 				Number:   rapid.SampledFrom([]string{"", numberA, numberB}).Draw(rt, "number"),
 				Category: rapid.SampledFrom([]whatsapp.Category{"", mkt, util, text}).Draw(rt, "category"),
 				Contact:  rapid.Int64Range(0, 3).Draw(rt, "contact")}
+			if rapid.Bool().Draw(rt, "by opening") {
+				f.OpenedFrom, f.OpenedTo = hours.Draw(rt, "opened from"), hours.Draw(rt, "opened to")
+				if rapid.Bool().Draw(rt, "to the millisecond") {
+					f.OpenedFrom = rapid.SampledFrom(all).Draw(rt, "first").OpenedAt
+					f.OpenedTo = rapid.SampledFrom(all).Draw(rt, "last").OpenedAt
+				}
+			}
+			f.Origin = rapid.SampledFrom([]Origin{"", "", FromBusiness, FromUser}).Draw(rt, "origin")
 			var want []Row
 			var wantOpen int64
 			for _, r := range all {

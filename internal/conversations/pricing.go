@@ -64,3 +64,31 @@ func RecordPricing(tx *store.Tx, p Pricing) error {
 	}
 	return nil
 }
+
+var sqlPriceOf = store.SQL(`SELECT wamid, message_id, model, type, category, billable, conversation_id, conversation_origin, conversation_ends, at
+	FROM message_pricing WHERE wamid = ?1`)
+
+type pricingScan struct {
+	Pricing
+	ends, at int64
+}
+
+// Fields names the places of sqlPriceOf's columns.
+func (p *pricingScan) Fields() []any {
+	return []any{&p.Wamid, &p.Message, &p.Model, &p.Type, &p.Category, &p.Billable, &p.ConversationID, &p.ConversationOrigin, &p.ends, &p.at}
+}
+
+// PriceOf returns what Meta said of a message's price; ok is false when it said
+// nothing yet.
+func PriceOf(q store.Querier, w whatsapp.Wamid) (p Pricing, ok bool, err error) {
+	if w == "" {
+		return p, false, nil
+	}
+	row, ok, err := store.Get[pricingScan](q, sqlPriceOf, string(w))
+	if err != nil {
+		return p, false, fmt.Errorf("conversations: the price of %v: %w", w, err)
+	}
+	p = row.Pricing
+	p.ConversationEnds, p.At = store.Time(row.ends), store.Time(row.at)
+	return p, ok, nil
+}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"janela/internal/contacts"
@@ -13,33 +14,41 @@ import (
 // Conversation is one row of the ledger of 24-hour conversations.
 type Conversation struct {
 	ID             int64             `json:"id"`
-	Phone          string            `json:"phone,omitempty"` // "" for people without one, and forgotten ones
+	Phone          string            `json:"phone,omitempty"`     // "" for people without one, and forgotten ones
+	ToMasked       string            `json:"to_masked,omitempty"` // of the public face, which does not tell the number
 	Contact        int64             `json:"contact"`
 	Number         string            `json:"number"`
 	Category       whatsapp.Category `json:"category"`
 	Origin         string            `json:"origin"` // business or user
 	FreeEntryPoint bool              `json:"free_entry_point,omitempty"`
 	OpenedAt       time.Time         `json:"opened_at"`
-	EndsAt         time.Time         `json:"ends_at"`
+	ExpiresAt      time.Time         `json:"expires_at"`
+	EndsAt         time.Time         `json:"ends_at"` // before expires_at where a free entry point ended it
 	Open           bool              `json:"open"`
-	Provisional    bool              `json:"provisional,omitempty"` // Meta's time is not known yet
-	OpenedBy       int64             `json:"opened_by,omitempty"`   // our message
+	Provisional    bool              `json:"provisional,omitempty"`     // Meta's time is not known yet
+	OpenedBy       int64             `json:"opened_by,omitempty"`       // our message
+	OpenedByWamid  string            `json:"opened_by_wamid,omitempty"` // the message of somebody else
+	Answers        int64             `json:"answers,omitempty"`         // the inbound message that the opening one answered
 	MessagesOut    int64             `json:"messages_out"`
 	MessagesIn     int64             `json:"messages_in"`
 }
 
 // ConversationsQuery says which conversations to list. The zero one takes all.
 type ConversationsQuery struct {
-	Open     bool
-	From, To string // dates or times; those that overlap [From, To)
-	Number   string // by name
-	Category string
+	Open                 bool
+	From, To             string // dates or times; those that overlap [From, To)
+	OpenedFrom, OpenedTo string // dates or times; those that opened in [OpenedFrom, OpenedTo)
+	Number               string // by name
+	Category             string
+	Origin               string // business or user
+	Contact              string // by id
+	Phone                string
 }
 
 func conversationOf(r conversations.Row, names map[string]string, phone string, now time.Time) Conversation {
 	c := Conversation{ID: r.ID, Phone: phone, Contact: r.Contact, Number: names[r.Number], Category: r.Category, Origin: string(r.Origin),
-		FreeEntryPoint: r.FreeEntryPoint, OpenedAt: r.OpenedAt, EndsAt: r.Ends(), Provisional: r.Provisional, OpenedBy: r.OpenedBy,
-		MessagesOut: r.MessagesOut, MessagesIn: r.MessagesIn}
+		FreeEntryPoint: r.FreeEntryPoint, OpenedAt: r.OpenedAt, ExpiresAt: r.ExpiresAt, EndsAt: r.Ends(), Provisional: r.Provisional,
+		OpenedBy: r.OpenedBy, OpenedByWamid: string(r.OpenedByWamid), Answers: r.Inbound, MessagesOut: r.MessagesOut, MessagesIn: r.MessagesIn}
 	c.Open = !now.Before(c.OpenedAt) && now.Before(c.EndsAt)
 	if c.Number == "" {
 		c.Number = r.Number
@@ -82,24 +91,33 @@ func (s *Server) conversations(w http.ResponseWriter, r *http.Request) error {
 // people's numbers are read after the walk: a statement that is being walked
 // leaves no room for another.
 func onePage(q store.Querier, f *conversations.Filter) ([]Conversation, error) {
+	var rows []conversations.Row
+	err := conversations.List(q, *f, func(row conversations.Row) error {
+		f.After = row.Cursor()
+		rows = append(rows, row)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return withPeople(q, rows)
+}
+
+// withPeople adds the names of our numbers and the people's phones.
+func withPeople(q store.Querier, rows []conversations.Row) ([]Conversation, error) {
 	names, err := allNames(q)
 	if err != nil {
 		return nil, err
 	}
-	var rows []Conversation
-	err = conversations.List(q, *f, func(row conversations.Row) error {
-		f.After = row.Cursor()
-		rows = append(rows, conversationOf(row, names, "", q.Now()))
-		return nil
-	})
-	for i := range rows {
-		p, _, phoneErr := contacts.Phone(q, rows[i].Contact)
-		if phoneErr != nil {
-			return nil, phoneErr
+	out := make([]Conversation, len(rows))
+	for i, row := range rows {
+		p, _, err := contacts.Phone(q, row.Contact)
+		if err != nil {
+			return nil, err
 		}
-		rows[i].Phone = p.E164()
+		out[i] = conversationOf(row, names, p.E164(), q.Now())
 	}
-	return rows, err
+	return out, nil
 }
 
 func (s *Server) conversationFilter(r *http.Request) (conversations.Filter, error) {
@@ -112,6 +130,15 @@ func (s *Server) conversationFilter(r *http.Request) (conversations.Filter, erro
 	if f.To, err = s.when(v.Get("to")); err != nil {
 		return f, err
 	}
+	if f.OpenedFrom, err = s.when(v.Get("opened_from")); err != nil {
+		return f, err
+	}
+	if f.OpenedTo, err = s.when(v.Get("opened_to")); err != nil {
+		return f, err
+	}
+	if f.Origin = conversations.Origin(v.Get("origin")); f.Origin != "" && f.Origin != conversations.FromBusiness && f.Origin != conversations.FromUser {
+		return f, invalid("origin %q is not known", f.Origin).hint("write business or user")
+	}
 	if c := v.Get("category"); c != "" {
 		f.Category = whatsapp.Category(c)
 		if f.Category != whatsapp.Service {
@@ -120,13 +147,31 @@ func (s *Server) conversationFilter(r *http.Request) (conversations.Filter, erro
 			}
 		}
 	}
-	if name := v.Get("number"); name != "" {
-		err = s.cfg.DB.Read(r.Context(), func(q *store.Snap) error {
-			n, err := number(q, name)
-			f.Number = n.ID
-			return err
-		})
+	if id := v.Get("contact"); id != "" {
+		if f.Contact, err = strconv.ParseInt(id, 10, 64); err != nil || f.Contact <= 0 {
+			return f, invalid("a contact's id is a number").hint("for a telephone number write --phone")
+		}
 	}
+	err = s.cfg.DB.Read(r.Context(), func(q *store.Snap) error {
+		if name := v.Get("number"); name != "" {
+			n, err := number(q, name)
+			if err != nil {
+				return err
+			}
+			f.Number = n.ID
+		}
+		if phone := v.Get("phone"); phone != "" {
+			p, err := s.person(q, phone)
+			if err != nil {
+				return err
+			}
+			if !p.Known {
+				return notFound("nobody here has this number")
+			}
+			f.Contact = p.Contact
+		}
+		return nil
+	})
 	return f, err
 }
 

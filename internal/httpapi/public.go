@@ -30,6 +30,7 @@ func (s *Server) EndWaits() { s.public.waits.end() }
 
 // public answers the business's own systems.
 type public struct {
+	server *Server
 	db     *store.DB
 	otp    *otp.OTP
 	mac    MAC
@@ -107,7 +108,9 @@ var verbs = map[string]struct {
 // faces are what the public face has, by the path at which each begins; it gets
 // the rest of the path, "" or from a slash on.
 var faces = map[string]func(c *call, rest string) (answer, error){
-	"/v1/otp": (*call).serveCodes,
+	"/v1/otp":           (*call).serveCodes,
+	"/v1/conversations": (*call).serveConversations,
+	"/v1/contacts":      (*call).serveContacts,
 }
 
 // PublicPaths are where the public face answers, there and below.

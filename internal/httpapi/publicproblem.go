@@ -21,6 +21,7 @@ const (
 	codeKeyMissing   = "idempotency-key-missing"
 	codeKeyReused    = "idempotency-key-reused"
 	codeKeyInFlight  = "idempotency-in-flight"
+	codeRecipient    = "invalid-recipient"
 )
 
 // publicCodes are every code that the public face answers with, its status and
@@ -32,17 +33,18 @@ var publicCodes = map[string]struct {
 	otp.CodeMalformed:        {http.StatusBadRequest, "the request is not valid"},
 	otp.CodeInvalidPhone:     {http.StatusBadRequest, "codes cannot go to this phone number"},
 	otp.CodeInvalidFormat:    {http.StatusBadRequest, "this is no code; the guess was not counted"},
+	codeRecipient:            {http.StatusBadRequest, "this is nobody to whom anything can be sent"},
 	codeKeyMissing:           {http.StatusBadRequest, "an Idempotency-Key is needed"},
 	codeUnauthorized:         {http.StatusUnauthorized, "a valid API key is needed"},
 	codeScope:                {http.StatusForbidden, "this API key may not do that"},
 	codeBrowser:              {http.StatusForbidden, "this is for servers, not for browsers"},
 	otp.CodePurpose:          {http.StatusForbidden, "codes of this purpose may not be asked for"},
 	otp.CodeCountry:          {http.StatusForbidden, "codes may not go to this country"},
-	otp.CodeNoOptIn:          {http.StatusForbidden, "this person has not agreed to get codes"},
-	otp.CodeOptedOut:         {http.StatusForbidden, "this person does not want to get codes"},
+	otp.CodeNoOptIn:          {http.StatusForbidden, "this person has not agreed to get this"},
+	otp.CodeOptedOut:         {http.StatusForbidden, "this person does not want to get this"},
 	otp.CodeIdentityChanged:  {http.StatusForbidden, "another person or device may have this number now"},
 	otp.CodeFallbackDisabled: {http.StatusForbidden, "no other channel is configured"},
-	otp.CodeNotFound:         {http.StatusNotFound, "there is no such challenge"},
+	otp.CodeNotFound:         {http.StatusNotFound, "there is no such thing"},
 	codeMethod:               {http.StatusMethodNotAllowed, "this method is not for this address"},
 	codeKeyInFlight:          {http.StatusConflict, "the first request with this Idempotency-Key has not ended"},
 	otp.CodeGone:             {http.StatusGone, "this challenge has ended"},

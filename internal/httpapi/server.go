@@ -61,8 +61,11 @@ func New(cfg Config) *Server {
 		cfg.Zone = "UTC"
 	}
 	s := &Server{cfg: cfg, mux: http.NewServeMux(), public: newPublic(cfg)}
-	for pattern, f := range s.operations() {
-		s.mux.HandleFunc(pattern, s.answer(pattern, f))
+	s.public.server = s
+	for _, some := range []map[string]operation{s.operations(), s.ledgerOperations()} {
+		for pattern, f := range some {
+			s.mux.HandleFunc(pattern, s.answer(pattern, f))
+		}
 	}
 	return s
 }
@@ -95,8 +98,6 @@ func (s *Server) operations() map[string]operation {
 		"POST /v1/consents/verify/accept": s.acceptHead,
 		"GET /v1/templates":               s.templates,
 		"POST /v1/templates/sync":         s.syncTemplates,
-		"GET /v1/conversations":           s.conversations,
-		"POST /v1/conversations/rebuild":  s.rebuild,
 		"POST /v1/replies":                s.reply,
 		"GET /v1/holds":                   s.holds,
 		"POST /v1/holds":                  s.hold,

@@ -1,0 +1,42 @@
+package conversations
+
+import (
+	"slices"
+
+	"janela/internal/store"
+)
+
+// Part is one message that counts in a conversation: of the business, or of the
+// person.
+type Part struct {
+	Event
+	InWindow bool // it lay in the service window: within 24 h of something the person wrote
+}
+
+// Contents returns what counts in a conversation, in the order of the ledger.
+// Nowhere is it written down: it follows from the facts, like the row itself.
+func Contents(q store.Querier, r Row) ([]Part, error) {
+	t := task{ledgerKey: ledgerKey{r.Number, r.Contact}, since: r.OpenedAt}
+	back, err := t.load(q)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := events(q, r.Number, r.Contact, back.from)
+	if err != nil {
+		return nil, err
+	}
+	rows, home := Homes(back.freeEntryEnd, facts)
+	at := slices.IndexFunc(rows, func(c Conversation) bool { return c.OpenedAt.Equal(r.OpenedAt) && c.Category == r.Category })
+	var out []Part
+	var last *Event
+	for i := range facts {
+		e := &facts[i]
+		if e.Inbound {
+			last = e
+		}
+		if at >= 0 && home[i] == at {
+			out = append(out, Part{Event: *e, InWindow: !e.Inbound && within(last, e.At)})
+		}
+	}
+	return out, nil
+}

@@ -111,6 +111,7 @@ var faces = map[string]func(c *call, rest string) (answer, error){
 	"/v1/otp":           (*call).serveCodes,
 	"/v1/conversations": (*call).serveConversations,
 	"/v1/contacts":      (*call).serveContacts,
+	"/v1/optins":        (*call).serveOptins,
 }
 
 // PublicPaths are where the public face answers, there and below.

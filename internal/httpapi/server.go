@@ -94,6 +94,7 @@ func (s *Server) operations() map[string]operation {
 		"POST /v1/consents/grant":         s.grant,
 		"POST /v1/consents/revoke":        s.revoke,
 		"POST /v1/consents/import":        s.importConsents,
+		"GET /v1/consents/export":         s.exportConsents,
 		"GET /v1/consents/verify":         s.verify,
 		"POST /v1/consents/verify/accept": s.acceptHead,
 		"GET /v1/templates":               s.templates,

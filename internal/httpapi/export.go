@@ -1,0 +1,36 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"net/http"
+
+	"janela/internal/access"
+	"janela/internal/store"
+	"janela/optin"
+)
+
+// exportConsents writes the whole consent ledger as CSV. It is many people's
+// data at once, so the audit log says who took it.
+func (s *Server) exportConsents(w http.ResponseWriter, r *http.Request) error {
+	err := s.cfg.DB.Write(r.Context(), func(tx *store.Tx) error {
+		return access.Note(tx, access.Entry{Actor: Actor(r.Context()), Command: "optin export", Object: "consent ledger"})
+	})
+	if err != nil {
+		return err
+	}
+	patient(w)
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	_, err = optin.Export(r.Context(), s.cfg.DB, w)
+	return err
+}
+
+// Export writes the consent ledger as CSV.
+func (c *Client) Export(ctx context.Context, w io.Writer) error {
+	resp, err := c.do(ctx, "GET", "/v1/consents/export", nil, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return copyAnswer(w, resp.Body)
+}

@@ -227,16 +227,17 @@ func (w *world) codeMessages(who string) []sandbox.Send {
 	return list
 }
 
-// verifyCode guesses: verify NAME right|wrong|previous|TEXT [client=] [binding=]
-// [ip=] [key=] [want=200]. right is the latest code that came to the phone, and
-// previous the one before it that was another.
+// verifyCode guesses: verify NAME right|wrong|previous|sms|TEXT [client=]
+// [binding=] [ip=] [key=] [want=200]. right is the latest code that came to the
+// phone by WhatsApp, previous the one before it that was another, and sms the
+// latest that came by text message.
 func verifyCode(w *world, l line) error {
 	opt, words := options(l.words)
 	if err := only(opt, "client", "binding", "ip", "key", "want"); err != nil {
 		return err
 	}
 	if len(words) != 2 {
-		return errors.New("write verify NAME right|wrong|previous|CODE")
+		return errors.New("write verify NAME right|wrong|previous|sms|CODE")
 	}
 	c, err := w.challenge(words[0])
 	if err != nil {
@@ -245,6 +246,12 @@ func verifyCode(w *world, l line) error {
 	guess := words[1]
 	list := w.received(c.who)
 	switch guess {
+	case "sms":
+		codes, _ := w.sms.to(c.who)
+		if len(codes) == 0 {
+			return errors.New("no code came by text message")
+		}
+		guess = codes[0]
 	case "right", "wrong", "previous":
 		if len(list) == 0 {
 			return errors.New("no code came to the phone")
@@ -528,6 +535,9 @@ func (w *world) codesNowhere() error {
 				issued[d] = true
 			}
 		}
+	}
+	for _, m := range w.sms.messages {
+		issued[m.code] = true
 	}
 	if len(issued) == 0 {
 		return nil

@@ -48,13 +48,16 @@
 // One-time codes, asked for as a business's own system does:
 //
 //	code NAME WHO PURPOSE [client=] [ip=] [binding=] [locale=] [device=] [trusted=true] [consent=SOURCE] [key=] [want=202]
-//	verify NAME right|wrong|previous|CODE [client=] [binding=] [ip=] [key=] [want=200]
+//	verify NAME right|wrong|previous|sms|CODE [client=] [binding=] [ip=] [key=] [want=200]
 //	resend NAME [code=new] [channel=] [key=] [want=202]
 //	cancel-code NAME [want=200], unlock WHO
 //	not-requested WHO [by=WHO]       taps "I didn't request a code"
 //	person WHO identity|off|on|without-whatsapp|with-whatsapp, person numbers identity-check
 //	expect-code NAME STATE [delivery=] [error=] [fallback=] [reason=] [attempts-left=N]
 //	expect-received WHO N [different=N]
+//	sms STATUS|hangs|away|back       the system behind the fallback: config otp.fallback.mode=manual
+//	expect-sms WHO N [requests=N]    text messages; a repeat with the same webhook-id is none
+//	forged WHO                       a callback of another signature: the latest code found no WhatsApp
 //
 // want is a status, with its problem's code and reason where wanted:
 // 429/rate-limited, 410/gone/expired.

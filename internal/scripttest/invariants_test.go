@@ -63,7 +63,7 @@ func (w *world) invariants() (bad []error) {
 	if w.meta.box == nil {
 		return nil
 	}
-	for _, check := range []func() error{w.noneTwice, w.sendsHaveRows, w.sendsHadConsent, w.allSettled, w.talliesAdd, w.callbacksApplied, w.ledgerIsPure, w.nothingLeaks, w.codesNowhere} {
+	for _, check := range []func() error{w.noneTwice, w.sendsHaveRows, w.sendsHadConsent, w.allSettled, w.talliesAdd, w.callbacksApplied, w.ledgerIsPure, w.nothingLeaks, w.codesNowhere, w.smsIsSound} {
 		if err := check(); err != nil {
 			bad = append(bad, err)
 		}

@@ -31,6 +31,7 @@ type world struct {
 	consent map[string][]wish // by number: what the script made people want
 	secrets []string          // must be in no log
 	codes   codes
+	sms     smsSystem
 	replies []string // what the API answered
 }
 
@@ -87,13 +88,16 @@ step_up_required = true
 [otp.purposes.step_up]
 template = "codigo_seguro"
 languages = ["pt_BR"]
+[otp.fallback]
+url = "http://` + smsAddr + `/codes"
+secret_file = "sms-secret"
 [http]
 listen = "` + listenAddr + `"
 `
 
 func newWorld(s *script, dir string) *world {
 	return &world{script: s, dir: dir, net: newNetwork(), logs: &logs{}, env: map[string]string{}, meta: newMeta(),
-		alerts: map[string]bool{}, consent: map[string][]wish{}, secrets: []string{token, appSecret, verify},
+		alerts: map[string]bool{}, consent: map[string][]wish{}, secrets: []string{token, appSecret, verify, smsSecret},
 		codes: codes{keys: map[string]string{}, challenges: map[string]*challenge{}}}
 }
 
@@ -116,7 +120,7 @@ func (w *world) prepare() error {
 	if f, err := w.script.file("config.toml"); err == nil {
 		config = f.Data
 	}
-	for name, data := range map[string][]byte{"config.toml": config, "token": []byte(token), "app-secret": []byte(appSecret), "verify-token": []byte(verify)} {
+	for name, data := range map[string][]byte{"config.toml": config, "token": []byte(token), "app-secret": []byte(appSecret), "verify-token": []byte(verify), "sms-secret": []byte(smsSecret)} {
 		if err := os.WriteFile(w.path(name), data, 0o600); err != nil {
 			return err
 		}
@@ -140,7 +144,7 @@ func (w *world) start() error {
 	if err != nil {
 		return err
 	}
-	if err := w.meta.up(w, cfg); err != nil {
+	if err := errors.Join(w.meta.up(w, cfg), w.sms.up(w)); err != nil {
 		return err
 	}
 	h := &house{host: w.net.host(), done: make(chan error, 1)}
@@ -209,7 +213,7 @@ func (w *world) close() error {
 	if w.house != nil {
 		err = w.stop()
 	}
-	return errors.Join(err, w.meta.down())
+	return errors.Join(err, w.meta.down(), w.sms.down())
 }
 
 // settle waits until everything that can happen now has happened.

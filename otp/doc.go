@@ -27,6 +27,17 @@
 //	                                                   │ answers, statuses
 //	View ◀── challenges, messages ◀── Outcomes, IdentityKey, NotRequested
 //
+// What WhatsApp cannot bring can go by a hook to the business's own system: always
+// as a new code, charged to every limit and to a budget of its own. The row is on
+// disk before the caller's reply, and claimed on disk before the request; what is
+// in doubt, also after a kill, is asked once more with the same webhook-id.
+//
+//	fallBack ─▶ queued ──claim──▶ sending ──2xx──▶ sent
+//	              ▲ │  no connection │ ├──other answers, twice──▶ failed
+//	              └─┼────────────────┘ └──no answer, twice──────▶ unknown
+//	                ├──▶ expired   the code was over, and no request had reached the hook
+//	                └──▶ refused   so it was, and consent, a lock or other hands forbid it now
+//
 // Numbers stand here as keyed hashes only: phone_key is the same for every
 // spelling of a number (limits, locks), phone_mac is of the exact one (what a
 // code is bound to). The number itself is the message's address.
@@ -45,6 +56,8 @@
 //     and its address the number that the challenge is bound to
 //   - a secret has at least 20 bytes; nothing but Reveal shows a code, and nothing
 //     shows a secret or a key: they write <secret> into logs, errors, JSON and fmt
+//   - at most two requests to the hook carry a code, with one id; none is made
+//     after an identity change, nor within the last 30 s of the code's life
 //   - nobody but the same session of the same client supersedes a challenge
 //     without having the right code
 package otp

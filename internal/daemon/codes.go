@@ -30,7 +30,7 @@ func (c *Config) otpConfig() otp.Config {
 	o := c.OTP
 	out := otp.Config{Number: c.numberID(o.Number), Countries: o.Countries, RequireClientIP: o.RequireClientIP, MaxSends: o.MaxSends,
 		Limits: o.Limits, MuteFor: o.MuteFor, AllowUnsafe: o.AllowUnsafe, Purposes: map[string]otp.Purpose{},
-		Fallback: otp.Fallback{Mode: o.Fallback.Mode, URL: o.Fallback.URL, Share: o.Fallback.Share, PerDay: o.Fallback.PerDay}}
+		Fallback: otp.Fallback{Mode: o.Fallback.mode(), URL: o.Fallback.URL, Share: o.Fallback.Share, PerDay: o.Fallback.PerDay}}
 	if o.Fallback.SecretFile != "" {
 		out.Fallback.Secret = secret("", c.file(o.Fallback.SecretFile))
 	}
@@ -47,6 +47,18 @@ func (c *Config) otpConfig() otp.Config {
 		out.Purposes[name] = p
 	}
 	return out
+}
+
+// mode is the mode that is written; else manual where there is an address.
+func (f FallbackConfig) mode() string {
+	switch {
+	case f.Mode != "":
+		return f.Mode
+	case f.URL != "":
+		return "manual"
+	default:
+		return "off"
+	}
 }
 
 // numberID returns the phone_number_id of a number given by name or id; of ""

@@ -28,7 +28,7 @@ func (k *checker) otp() {
 			k.codeNumber("otp.purposes."+name+".number", p.Number, true)
 		}
 	}
-	if file := o.Fallback.SecretFile; file != "" && o.Fallback.Mode != "off" {
+	if file := o.Fallback.SecretFile; file != "" && o.Fallback.mode() != "off" {
 		if err := checkSecretFile(k.cfg.file(file)); err != nil {
 			k.fault("otp.fallback.secret_file", err.Error(), "")
 		}

@@ -122,6 +122,8 @@ func TestFallbackOfCodes(t *testing.T) {
 		"mode = \"manual\"\nurl = \"http://sms.example/\"\nsecret_file = \"private\"":                "unencrypted",
 		"mode = \"manual\"\nurl = \"sms.example\"\nsecret_file = \"private\"":                        "no address",
 		"mode = \"manual\"\nurl = \"https://sms.example/\"":                                          "there is no secret",
+		"url = \"https://sms.example/\"":                                                             "there is no secret",
+		"url = \"https://sms.example/\"\nsecret_file = \"private\"":                                  "",
 		"mode = \"manual\"\nurl = \"https://sms.example/\"\nsecret_file = \"readable\"":              "read by others",
 		"mode = \"manual\"\nurl = \"https://sms.example/\"\nsecret_file = \"none\"":                  "cannot be read",
 		"mode = \"manual\"\nurl = \"https://sms.example/\"\nsecret_file = \"weak\"":                  "nothing that signs",
@@ -133,6 +135,9 @@ func TestFallbackOfCodes(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 		if err == nil && cfg.OTP.Fallback.SecretFile != "" {
+			if f := cfg.otpConfig().Fallback; f.Mode == "off" {
+				t.Errorf("%q: it is off", text)
+			}
 			b, err := cfg.otpConfig().Fallback.Secret()
 			if err != nil || !strings.HasPrefix(string(b), "whsec_") {
 				t.Errorf("%q: the secret is %q, %v", text, b, err)

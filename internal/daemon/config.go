@@ -104,7 +104,7 @@ type OTPConfig struct {
 
 // FallbackConfig is another way for a code that WhatsApp cannot bring.
 type FallbackConfig struct {
-	Mode       string  `toml:"mode"` // off, manual, on_failed
+	Mode       string  `toml:"mode"` // off, manual, on_failed; "": manual where there is an address
 	URL        string  `toml:"url"`
 	SecretFile string  `toml:"secret_file"` // signs the requests
 	Share      float64 `toml:"share"`       // of the sends of an hour and country
@@ -134,7 +134,7 @@ func Defaults() Config {
 			Region: "BR"},
 		Optin: OptinConfig{KeyFile: "var/optin.key"},
 		OTP: OTPConfig{KeyFile: "var/otp.key", Countries: []string{"BR"}, RequireClientIP: true, MaxSends: 1000, MuteFor: time.Hour,
-			Limits: otp.DefaultLimits(), Fallback: FallbackConfig{Mode: "off", Share: 0.2, PerDay: 2}},
+			Limits: otp.DefaultLimits(), Fallback: FallbackConfig{Share: 0.2, PerDay: 2}},
 		HTTP: HTTPConfig{Listen: "127.0.0.1:8790", WebhookPath: "/webhooks/whatsapp"},
 		Log:  LogConfig{Level: "info", Format: "auto"},
 	}

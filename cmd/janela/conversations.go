@@ -31,7 +31,7 @@ func conversationRow(c httpapi.Conversation) []string {
 
 func newConversations(a *app) *cobra.Command {
 	cmd := newListConversations(a, "conversations")
-	cmd.AddCommand(newListConversations(a, "list"), newContents(a), newRebuild(a))
+	cmd.AddCommand(newListConversations(a, "list"), newContents(a), newMonth(a), newRebuild(a))
 	return cmd
 }
 
@@ -128,6 +128,36 @@ func newContents(a *app) *cobra.Command {
 				rows = append(rows, contentsRow(m, at))
 			}
 			return printRows(cmd.OutOrStdout(), as, contentsHeader, rows, out)
+		})
+	}
+	return cmd
+}
+
+func newMonth(a *app) *cobra.Command {
+	var month string
+	cmd := &cobra.Command{
+		Use:   "report --month 2026-11",
+		Short: "Count a month's conversations and messages, and what Meta charges for",
+		Long: "Counts the conversations that opened in a month, and the messages sent in it, by category, country and origin: as Meta reads the\n" +
+			"origin, and by the service window (what is sent inside it belongs to what the user began). billed, free and unknown are what Meta\n" +
+			"said of each message. Months begin and end at midnight of [campaigns] timezone.",
+		Args: cobra.NoArgs,
+	}
+	as := outputFlag(cmd, asTable, asCSV, asJSON)
+	cmd.Flags().StringVar(&month, "month", "", "the month")
+	_ = cmd.MarkFlagRequired("month") // there is such a flag
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.ask(func(ctx context.Context, c *httpapi.Client) error {
+			out, err := c.Month(ctx, month)
+			if err != nil {
+				return err
+			}
+			var rows [][]string
+			for _, r := range out.Rows {
+				rows = append(rows, []string{r.Reading, string(r.Category), r.Country, r.Origin, number(r.Conversations), number(r.Messages),
+					number(r.Billed), number(r.Free), number(r.Unknown)})
+			}
+			return printRows(cmd.OutOrStdout(), as, []string{"reading", "category", "country", "origin", "conversations", "messages", "billed", "free", "unknown"}, rows, out)
 		})
 	}
 	return cmd

@@ -14,7 +14,7 @@
 //	why                GET  /v1/why, /v1/messages/{id}
 //	consent            GET  /v1/consents, POST /v1/consents/{grant|revoke|import}
 //	templates          GET  /v1/templates, POST /v1/templates/sync
-//	conversations      GET  /v1/conversations, /v1/conversations/{id}/messages
+//	conversations      GET  /v1/conversations, …/{id}/messages, …/report
 //	                   POST /v1/conversations/rebuild
 //	replies            POST /v1/replies
 //	holds              GET, POST /v1/holds, POST /v1/holds/release

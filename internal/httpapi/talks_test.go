@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -175,4 +176,36 @@ func TestWindowsByKey(t *testing.T) {
 	h.ask("GET", "/v1/contacts", key, "").wantCode(t, http.StatusNotFound, "not-found")
 	h.ask("GET", path, h.key(access.ScopeMessageSend), "").wantCode(t, http.StatusForbidden, "scope")
 	h.ask("GET", path, "", "").wantCode(t, http.StatusUnauthorized, "unauthorized")
+}
+
+// The month is the business's: 23 November 2026 12:00 UTC, and the 1st of
+// November at 02:59 UTC is still October in São Paulo.
+func TestMonth(t *testing.T) {
+	h := newHouse(t)
+	h.talk(ana)
+	h.inbound("+12025550123", loja)
+	h.talk("+12025550123") // a template inside the window
+	out, err := h.client.Month(t.Context(), "2026-11")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !out.From.Equal(time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)) || !out.To.Equal(time.Date(2026, 12, 1, 3, 0, 0, 0, time.UTC)) || out.AsOf.IsZero() {
+		t.Errorf("%+v", out)
+	}
+	want := []MonthShare{
+		{"meta", "marketing", "BR", "business", 1, 1, 0, 0, 1},
+		{"meta", "marketing", "US", "business", 1, 1, 0, 0, 1},
+		{"window", "marketing", "BR", "business", 1, 1, 0, 0, 1},
+		{"window", "marketing", "US", "user", 1, 1, 0, 0, 1},
+	}
+	if !slices.Equal(out.Rows, want) {
+		t.Errorf("got %+v, want %+v", out.Rows, want)
+	}
+	if out, err = h.client.Month(t.Context(), "2026-10"); err != nil || len(out.Rows) != 0 {
+		t.Errorf("%+v, %v", out, err)
+	}
+	for _, month := range []string{"", "2026", "2026-13", "2026-11-01"} {
+		_, err := h.client.Month(t.Context(), month)
+		wantProblem(t, err, http.StatusBadRequest, CodeInvalid, "2026-11")
+	}
 }

@@ -2,6 +2,8 @@ package scripttest
 
 import (
 	"bytes"
+	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"janela/internal/access"
@@ -526,7 +529,8 @@ func (w *world) written() (map[string][]byte, error) {
 }
 
 // codesNowhere: no code that came to a phone, and no key, stands in the database
-// file, its log, or anything else that janela wrote.
+// file, its log, a backup of them, the daemon's log, its metrics, its answers, or
+// anything else that janela wrote.
 func (w *world) codesNowhere() error {
 	issued := map[string]bool{}
 	for _, s := range w.meta.box.Sends() {
@@ -546,24 +550,110 @@ func (w *world) codesNowhere() error {
 	if err != nil {
 		return err
 	}
-	texts["the log"] = []byte(w.logs.text())
+	if texts["the backup"], err = backup(texts); err != nil {
+		return err
+	}
+	texts["the log"], texts["the metrics"] = []byte(w.logs.text()), []byte(w.metrics)
 	for i, r := range w.replies {
 		texts["answer "+strconv.Itoa(i+1)] = []byte(r)
 	}
+	return secretsIn(texts, issued, w.codes.keys)
+}
+
+// secretsIn finds codes and API keys.
+func secretsIn(texts map[string][]byte, codes map[string]bool, keys map[string]string) error {
 	var errs []error
 	for where, text := range texts {
 		for _, at := range standalone.FindAllIndex(text, -1) {
-			if d := string(text[at[0]:at[1]]); issued[strings.TrimFunc(d, notDigit)] {
+			if d := string(text[at[0]:at[1]]); codes[strings.TrimFunc(d, notDigit)] {
 				errs = append(errs, fmt.Errorf("%s holds a code", where))
 			}
 		}
-		for _, key := range w.codes.keys {
+		for _, key := range keys {
 			if bytes.Contains(text, []byte(key)) {
 				errs = append(errs, fmt.Errorf("%s holds an API key", where))
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// backup makes one of what was written, as an operator does: a copy of the files,
+// which SQLite then writes anew.
+func backup(written map[string][]byte) (all []byte, err error) {
+	dir, err := os.MkdirTemp("", "backup")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	for _, name := range []string{"janela.db", "janela.db-wal"} {
+		if b, ok := written[name]; ok {
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+				return nil, err
+			}
+		}
+	}
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(dir, "janela.db"))
+	if err != nil {
+		return nil, err
+	}
+	made := filepath.Join(dir, "backup.db")
+	_, err = db.ExecContext(context.Background(), "VACUUM INTO ?", made)
+	if err := errors.Join(err, db.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(made)
+}
+
+var plant = store.SQL(`INSERT INTO settings (name, value) VALUES (?1, ?2)`)
+
+// What the canaries look for is found wherever it stands: in the database, in a
+// transaction that is only in its log yet, in a backup, between words.
+func TestCanariesSing(t *testing.T) {
+	const code, key = "493027", "jnl_abc_secret"
+	codes, keys := map[string]bool{code: true}, map[string]string{"app": key}
+	for _, text := range []string{"", "4930271", "1493027", "49302", "otp 493028", "jnl_abc"} {
+		if err := secretsIn(map[string][]byte{"it": []byte(text)}, codes, keys); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, text := range []string{code, "code=493027 ", "\x00493027\x01", "a493027b", "x " + key + " y", `{"text":"493027"}`} {
+		if err := secretsIn(map[string][]byte{"it": []byte(text)}, codes, keys); err == nil {
+			t.Errorf("%q passes", text)
+		}
+	}
+	for _, planted := range []string{code, key} {
+		dir := t.TempDir()
+		db, err := store.Open(t.Context(), store.Config{Path: filepath.Join(dir, "janela.db")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := func() map[string][]byte {
+			out := map[string][]byte{}
+			for _, name := range []string{"janela.db", "janela.db-wal"} {
+				if b, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
+					out[name] = b
+				}
+			}
+			return out
+		}
+		err = db.Write(t.Context(), func(tx *store.Tx) error { return tx.One(plant, "planted", planted) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		db.Crash() // so that it is in the write-ahead log only
+		_ = db.Close()
+		texts := read()
+		made, err := backup(texts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for where, b := range map[string][]byte{"the write-ahead log": texts["janela.db-wal"], "the backup": made} {
+			if secretsIn(map[string][]byte{where: b}, codes, keys) == nil {
+				t.Errorf("%s is planted and not found in %s (%d bytes)", planted, where, len(b))
+			}
+		}
+	}
 }
 
 // standalone finds what could be a code: digits with none beside them.

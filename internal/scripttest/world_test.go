@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -33,6 +34,7 @@ type world struct {
 	codes   codes
 	sms     smsSystem
 	replies []string // what the API answered
+	metrics string   // of the last life that was stopped
 }
 
 // house is one life of the daemon.
@@ -175,10 +177,39 @@ func (w *world) stop() error {
 		return errors.New("janela does not run")
 	}
 	w.house = nil
+	scraped := w.scrape()
 	h.cancel()
-	err := errors.Join(<-h.done, h.d.Close())
+	err := errors.Join(scraped, <-h.done, h.d.Close())
 	h.host.kill() // what a process leaves open, the system closes
 	synctest.Wait()
+	return err
+}
+
+// scrape reads what janela tells Prometheus of its own; the rest is Go's.
+func (w *world) scrape() error {
+	probe := w.net.host()
+	defer probe.kill()
+	client := &http.Client{Transport: &http.Transport{DialContext: probe.dial, DisableKeepAlives: true}}
+	ctx, cancel := within(time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listenAddr+"/metrics", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil //nolint:nilerr // it does not listen in this script, or has ended by itself
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	if w.metrics = ""; err == nil && !strings.Contains(string(b), "janela_messages") {
+		return errors.New("the metrics say nothing of messages")
+	}
+	for line := range strings.Lines(string(b)) {
+		if strings.HasPrefix(line, "janela_") {
+			w.metrics += line
+		}
+	}
 	return err
 }
 

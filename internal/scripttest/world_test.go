@@ -202,8 +202,8 @@ func (w *world) scrape() error {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
-	if w.metrics = ""; err == nil && !strings.Contains(string(b), "janela_messages") {
-		return errors.New("the metrics say nothing of messages")
+	if w.metrics = ""; err == nil && !strings.Contains(string(b), "\njanela_") {
+		return errors.New("the metrics say nothing of janela")
 	}
 	for line := range strings.Lines(string(b)) {
 		if strings.HasPrefix(line, "janela_") {

@@ -65,6 +65,8 @@ func TestMonthByHand(t *testing.T) {
 		put(mail(5, 1, 6, util))
 		put(mail(6, 1, 27.5, text)) // the window lasts until 28, marketing until 24, utility until 30
 		price(6, "regular", "false")
+		put(mail(13, 1, 40, mkt))
+		price(13, "", "true")
 		wrote(2, 10)
 		put(mail(7, 2, 11, text))
 		price(7, "FREE_ENTRY_POINT", "")

@@ -1,0 +1,210 @@
+package daemon
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// page reads a page of the repository.
+func page(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "..", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// rowsOf are the rows of every table of a page that has this header, cell by
+// cell.
+func rowsOf(t *testing.T, name, header string) (out [][]string) {
+	t.Helper()
+	inside := false
+	for line := range strings.Lines(page(t, name)) {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == header:
+			inside = true
+		case !strings.HasPrefix(line, "|"):
+			inside = false
+		case inside && !strings.HasPrefix(line, "|---"):
+			var cells []string
+			for cell := range strings.SplitSeq(strings.TrimSuffix(strings.TrimPrefix(line, "|"), "|"), "|") {
+				cells = append(cells, strings.TrimSpace(cell))
+			}
+			out = append(out, cells)
+		}
+	}
+	if len(out) == 0 {
+		t.Fatalf("%s has no table %q", name, header)
+	}
+	return out
+}
+
+var ticked = regexp.MustCompile("`([^`]+)`")
+
+// described is a metric as the program declares it.
+var described = regexp.MustCompile(`fqName: "([^"]+)", help: "([^"]*)",(?: unit: "[^"]*",)? constLabels: \{[^}]*\}, variableLabels: \{([^}]*)\}`)
+
+// Every metric of ours stands in docs/operations.md, with its labels and what
+// its help says, and no other.
+func TestMetricsAreDocumented(t *testing.T) {
+	type metric struct{ labels, help string }
+	code := map[string]metric{}
+	for _, c := range newMetrics(&Daemon{}).own() {
+		descs := make(chan *prometheus.Desc, 100)
+		c.Describe(descs)
+		close(descs)
+		for d := range descs {
+			m := described.FindStringSubmatch(d.String())
+			if m == nil {
+				t.Fatalf("not understood: %s", d)
+			}
+			code[m[1]] = metric{strings.ReplaceAll(m[3], ",", ", "), strings.TrimSuffix(m[2], ".")}
+		}
+	}
+	if len(code) < 20 {
+		t.Fatalf("only %d metrics were found", len(code))
+	}
+	for _, row := range rowsOf(t, "docs/operations.md", "| metric | labels | meaning |") {
+		name := strings.Trim(row[0], "`")
+		m, ok := code[name]
+		switch {
+		case !ok:
+			t.Errorf("docs/operations.md lists %s, and there is none (any more)", name)
+		case row[1] != m.labels:
+			t.Errorf("%s has the labels %q, docs/operations.md says %q", name, m.labels, row[1])
+		case !strings.HasPrefix(row[2], m.help):
+			t.Errorf("%s says of itself %q; in docs/operations.md its meaning must begin so, and begins %q", name, m.help, row[2])
+		}
+		delete(code, name)
+	}
+	for name := range code {
+		t.Errorf("docs/operations.md does not list %s", name)
+	}
+}
+
+// No alarm asks for a metric, or a label, that there is not.
+func TestAlarmsAskForWhatThereIs(t *testing.T) {
+	labels := map[string]string{}
+	for _, row := range rowsOf(t, "docs/operations.md", "| metric | labels | meaning |") {
+		labels[strings.Trim(row[0], "`")] = row[1]
+	}
+	_, rest, _ := strings.Cut(page(t, "docs/operations.md"), "Worth an alarm:\n\n```\n")
+	alarms, _, ok := strings.Cut(rest, "```")
+	asked := regexp.MustCompile(`(janela_[a-z_]+)(?:\{([a-z]+)[=~!])?`).FindAllStringSubmatch(alarms, -1)
+	if !ok || len(asked) < 8 {
+		t.Fatalf("docs/operations.md has lost its alarms: %q", asked)
+	}
+	for _, m := range asked {
+		of, known := labels[strings.TrimSuffix(m[1], "_bucket")]
+		if !known || m[2] != "" && !slices.Contains(strings.Split(of, ", "), m[2]) {
+			t.Errorf("an alarm asks for %s, by %q; it has the labels %q", m[1], m[2], of)
+		}
+	}
+}
+
+// The limits and their defaults in docs/otp.md are those of the program.
+func TestLimitsAreDocumented(t *testing.T) {
+	o := Defaults().OTP
+	code := map[string]string{"[otp] max_sends_24h": fmt.Sprint(o.MaxSends), "[otp] mute_for": brief(o.MuteFor)}
+	v := reflect.ValueOf(o.Limits)
+	for i := range v.NumField() {
+		value := fmt.Sprint(v.Field(i).Interface())
+		if d, ok := v.Field(i).Interface().(time.Duration); ok {
+			value = brief(d)
+		}
+		code[v.Type().Field(i).Tag.Get("toml")] = value
+	}
+	docs := map[string]string{}
+	for _, row := range rowsOf(t, "docs/otp.md", "| limit | default | of what |") {
+		if len(row[2]) < 10 {
+			t.Errorf("%s is not explained", row[0])
+		}
+		docs[strings.Trim(row[0], "`")] = row[1]
+	}
+	if diff := cmp.Diff(code, docs); diff != "" {
+		t.Errorf("docs/otp.md has other limits or defaults (-code +docs):\n%s", diff)
+	}
+}
+
+// brief writes a time as config.toml does: 30s, 20m, 1h.
+func brief(d time.Duration) string {
+	s := strings.TrimSuffix(d.String(), "0s")
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	if s == "" || s[len(s)-1] >= '0' && s[len(s)-1] <= '9' {
+		return d.String()
+	}
+	return s
+}
+
+// The README's table of config.toml names every key of each table, and no other.
+func TestReadmeListsTheConfiguration(t *testing.T) {
+	code := map[string][]string{}
+	keysOf("", reflect.TypeFor[Config](), code)
+	seen := map[string]bool{}
+	for _, row := range rowsOf(t, "README.md", "| table | keys |") {
+		tables := ticked.FindAllStringSubmatch(row[0], -1)
+		for _, table := range tables {
+			seen[strings.Trim(table[1], "[]")] = true
+		}
+		name := strings.Trim(tables[0][1], "[]")
+		if len(tables) > 1 { // those of codes have a page of their own
+			continue
+		}
+		var said []string
+		for _, m := range ticked.FindAllStringSubmatch(row[1], -1) {
+			said = append(said, m[1])
+		}
+		want := slices.Clone(code[name])
+		slices.Sort(want)
+		slices.Sort(said)
+		if diff := cmp.Diff(want, said); diff != "" {
+			t.Errorf("README.md lists other keys of [%s] (-code +README):\n%s", name, diff)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(code)) {
+		if !seen[name] {
+			t.Errorf("README.md has no row for [%s]", name)
+		}
+	}
+}
+
+// keysOf gathers the keys of each table by its name; secrets are for the
+// environment only.
+func keysOf(path string, typ reflect.Type, out map[string][]string) {
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		key := f.Tag.Get("toml")
+		if key == "" || f.Tag.Get("secret") != "" {
+			continue
+		}
+		at := strings.TrimPrefix(path+"."+key, ".")
+		inner := f.Type
+		switch {
+		case inner.Kind() == reflect.Slice && inner.Elem().Kind() == reflect.Struct:
+			inner = inner.Elem()
+		case inner.Kind() == reflect.Map:
+			out[at+".*"] = nil
+			continue
+		}
+		if inner.Kind() == reflect.Struct {
+			keysOf(at, inner, out)
+			continue
+		}
+		out[path] = append(out[path], key)
+	}
+}

@@ -70,19 +70,7 @@ func documented(t *testing.T, page string) map[string][]int {
 // Every code that codes are answered with is in the table of docs/otp.md, with
 // its status, and no other.
 func TestProblemsAreDocumented(t *testing.T) {
-	have := documented(t, codesPage)
-	others := map[string]bool{} // what other parts of the API answer stands on their pages
-	pages, err := filepath.Glob("../../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, page := range pages {
-		if page != codesPage {
-			for code := range documented(t, page) {
-				others[code] = true
-			}
-		}
-	}
+	have, shared := documented(t, codesPage), sharedCodes(t)
 	ofCodes := map[string]bool{}
 	for name, code := range codesOfOTP(t) {
 		if ofCodes[code] = true; publicCodes[code].status == 0 {
@@ -96,7 +84,7 @@ func TestProblemsAreDocumented(t *testing.T) {
 		}
 		got := slices.Sorted(slices.Values(have[code]))
 		switch {
-		case len(got) == 0 && others[code] && !ofCodes[code]:
+		case len(got) == 0 && !ofCodes[code] && !shared[code]: // of another part of the API
 		case len(got) == 0:
 			t.Errorf("%s (%d) has no row in %s", code, known.status, codesPage)
 		case !slices.Equal(got, want):
@@ -106,8 +94,56 @@ func TestProblemsAreDocumented(t *testing.T) {
 	for code := range have {
 		if _, ok := publicCodes[code]; !ok {
 			t.Errorf("%s explains %q, which is never answered", codesPage, code)
+		} else if !ofCodes[code] && !shared[code] {
+			t.Errorf("%s explains %q, which only other parts of the API answer", codesPage, code)
 		}
 	}
+}
+
+// sharedCodes are those beside the room's own that the calls of codes, or what
+// all parts of the public face share, answer with.
+func sharedCodes(t *testing.T) map[string]bool {
+	t.Helper()
+	names, out := map[string]string{}, map[string]bool{}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fset := token.NewFileSet()
+	for _, pass := range []string{"names", "uses"} {
+		for _, name := range files {
+			mine := strings.HasPrefix(name, "otp") || strings.HasPrefix(name, "public") || name == "bearer.go" || name == "repeat.go"
+			if strings.HasSuffix(name, "_test.go") || pass == "uses" && !mine {
+				continue
+			}
+			f, err := parser.ParseFile(fset, name, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, decl := range f.Decls {
+				_, isFunc := decl.(*ast.FuncDecl)
+				ast.Inspect(decl, func(n ast.Node) bool {
+					switch n := n.(type) {
+					case *ast.ValueSpec:
+						for i, v := range n.Values {
+							if lit, ok := v.(*ast.BasicLit); ok && pass == "names" && strings.HasPrefix(strings.ToLower(n.Names[i].Name), "code") {
+								names[n.Names[i].Name], _ = strconv.Unquote(lit.Value)
+							}
+						}
+					case *ast.Ident:
+						if pass == "uses" && isFunc && names[n.Name] != "" {
+							out[names[n.Name]] = true
+						}
+					}
+					return true
+				})
+			}
+		}
+	}
+	if !out["scope"] || !out["browser-refused"] || !out["idempotency-in-flight"] || !out["internal"] {
+		t.Fatalf("only %v were found", out)
+	}
+	return out
 }
 
 // statusesOfBodies are the statuses beside 400 that a body may be refused with.

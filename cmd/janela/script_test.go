@@ -57,6 +57,9 @@ test_numbers = ["+5511900000001"]
 //	until RE CMD…     run a command again until its output matches, 10 s at most
 //	capture VAR RE    keep what the group in RE finds in stdout
 //	clean             nothing logged by the daemon names a full number
+//	clone             brings the repository's own config.toml and campaigns.d
+//	readme HEADING    runs the commands below a heading of the README, against
+//	                  the script's program and the daemon's own ports
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("..", "..", "testdata", "script", "cli"),
@@ -76,6 +79,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": serveCmd, "stop": stopCmd, "inbound": inboundCmd, "exits": exitsCmd, "until": untilCmd, "capture": captureCmd, "clean": cleanCmd,
+			"clone": cloneCmd, "readme": readmeCmd,
 		},
 	})
 }
@@ -94,7 +98,7 @@ func janelaOf(ts *testscript.TestScript) string {
 
 // environ is what a script has set, for processes that we start ourselves.
 func environ(ts *testscript.TestScript) (out []string) {
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "TZ", "NO_COLOR", "GOCOVERDIR", "JANELA_HTTP_LISTEN", "JANELA_CAMPAIGNS_APPROVAL"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "TZ", "NO_COLOR", "GOCOVERDIR", "JANELA_HTTP_LISTEN", "JANELA_SANDBOX_LISTEN", "JANELA_CAMPAIGNS_APPROVAL"} {
 		if v := ts.Getenv(name); v != "" {
 			out = append(out, name+"="+v)
 		}
@@ -243,4 +247,54 @@ func cleanCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if len(b) == 0 {
 		ts.Fatalf("there is no log to look at")
 	}
+}
+
+var repository = filepath.Join("..", "..")
+
+func cloneCmd(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range []string{"config.toml", "campaigns.d"} {
+		to, from := ts.MkAbs(name), filepath.Join(repository, name)
+		ts.Check(os.RemoveAll(to))
+		if info, err := os.Stat(from); err == nil && info.IsDir() {
+			ts.Check(os.CopyFS(to, os.DirFS(from)))
+			continue
+		}
+		b, err := os.ReadFile(from)
+		ts.Check(err)
+		ts.Check(os.WriteFile(to, b, 0o600))
+	}
+}
+
+var public = regexp.MustCompile(`"msg":"janela is running","http":"([^"]+)"`)
+
+func readmeCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: readme HEADING")
+	}
+	text, err := os.ReadFile(filepath.Join(repository, "README.md"))
+	ts.Check(err)
+	_, section, ok := strings.Cut(string(text), "\n## "+args[0]+"\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	_, block, ok2 := strings.Cut(section, "\n```sh\n")
+	lines, _, ok3 := strings.Cut(block, "\n```")
+	if !ok || !ok2 || !ok3 {
+		ts.Fatalf("the README has no commands below %q", args[0])
+	}
+	log, err := os.ReadFile(running(ts).log)
+	ts.Check(err)
+	listens, manages := public.FindSubmatch(log), management.FindSubmatch(log)
+	if listens == nil || manages == nil {
+		ts.Fatalf("the log does not tell where the daemon and its sandbox listen:\n%s", log)
+	}
+	for from, to := range map[string]string{
+		"go run ./cmd/janela": "janela", "localhost:8790": string(listens[1]),
+		"localhost:8791/sandbox/": strings.TrimPrefix(string(manages[1]), "http://"),
+	} {
+		if !strings.Contains(lines, from) {
+			ts.Fatalf("the README's commands do not contain %q:\n%s", from, lines)
+		}
+		lines = strings.ReplaceAll(lines, from, to)
+	}
+	ts.Logf("%s", lines)
+	ts.Check(ts.Exec("sh", "-e", "-c", lines))
 }

@@ -12,7 +12,7 @@ var (
 	sqlByContact = store.SQL(`SELECT id, contact_id, category, kind, scope, purpose, source, evidence, actor, at, recorded_at
 		FROM consent_events WHERE contact_id > ?1 ORDER BY contact_id, id LIMIT ?2`)
 	sqlRows = store.SQL(`SELECT contact_id, category, scope, granted_at, grant_event, revoked_at, revoke_event
-		FROM consents WHERE contact_id > ?1 AND contact_id <= ?2 ORDER BY contact_id, category, scope`)
+		FROM consents WHERE contact_id > ?1 AND contact_id <= ?2 AND scope <> '@review' ORDER BY contact_id, category, scope`)
 )
 
 // place is what a row of consents is about.

@@ -25,6 +25,7 @@ import (
 	_ "janela/internal/conversations"
 	_ "janela/internal/daemon"
 	_ "janela/internal/dispatch"
+	_ "janela/internal/dossier"
 	_ "janela/internal/gate"
 	_ "janela/internal/hooks"
 	_ "janela/internal/httpapi"

@@ -2,6 +2,7 @@ package conversations
 
 import (
 	"slices"
+	"time"
 
 	"janela/internal/store"
 )
@@ -39,4 +40,33 @@ func Contents(q store.Querier, r Row) ([]Part, error) {
 		}
 	}
 	return out, nil
+}
+
+// HomeOf returns the conversation in which a message of ours counts that was
+// sent at an instant of the ledger; ok is false when it counts in none.
+func HomeOf(q store.Querier, number string, contact, message int64, at time.Time) (r Row, ok bool, err error) {
+	p, ok, err := store.Get[person](q, sqlPerson, contact)
+	if err != nil || !ok {
+		return r, false, err
+	}
+	t := task{ledgerKey: ledgerKey{number, p.root}, since: at, merge: p.joined}
+	back, err := t.load(q)
+	if err != nil {
+		return r, false, err
+	}
+	facts, err := events(q, number, p.root, back.from)
+	if err != nil {
+		return r, false, err
+	}
+	rows, home := Homes(back.freeEntryEnd, facts)
+	i := slices.IndexFunc(facts, func(e Event) bool { return !e.Inbound && e.ID == message })
+	if i < 0 || home[i] < 0 {
+		return r, false, nil
+	}
+	c := rows[home[i]]
+	j := slices.IndexFunc(back.rows, func(r Row) bool { return r.OpenedAt.Equal(c.OpenedAt) && r.Category == c.Category })
+	if j < 0 {
+		return r, false, nil
+	}
+	return back.rows[j], true, nil
 }

@@ -70,3 +70,58 @@ func RecordInbound(tx *store.Tx, in Inbound) (id int64, fresh bool, err error) {
 	_, err = Recompute(tx, Touch{Number: in.Number, Contact: in.Contact, Since: at})
 	return id, true, err
 }
+
+var (
+	sqlHeard   = store.SQL(`SELECT contact_id, number_id FROM inbound_messages WHERE wamid = ?1`)
+	sqlReplies = store.SQL(`SELECT i.id, i.at, i.type FROM contacts c CROSS JOIN contacts m CROSS JOIN inbound_messages i
+		WHERE c.id = CAST(?1 AS BIGINT) AND m.root = c.root AND i.contact_id = m.id AND i.number_id = CAST(?2 AS TEXT)
+		AND (i.answers = ?3 OR (i.answers_wamid = ?4 AND i.answers_wamid <> '')) ORDER BY i.at, i.id LIMIT ?5`)
+)
+
+type heardRow struct {
+	contact int64
+	number  string
+}
+
+// Fields names the places of sqlHeard's columns.
+func (h *heardRow) Fields() []any { return []any{&h.contact, &h.number} }
+
+// Heard says of an inbound message whose it is, and to which number it came.
+func Heard(q store.Querier, w whatsapp.Wamid) (contact int64, number string, ok bool, err error) {
+	row, ok, err := store.Get[heardRow](q, sqlHeard, string(w))
+	if err != nil {
+		return 0, "", false, fmt.Errorf("conversations: inbound message %v: %w", w, err)
+	}
+	return row.contact, row.number, ok, nil
+}
+
+// Reply is an inbound message that answers one of ours: it quotes it, or was a
+// tap on one of its buttons.
+type Reply struct {
+	ID   int64
+	At   time.Time
+	Type string // Meta's message type
+}
+
+type replyScan struct {
+	Reply
+	at int64
+}
+
+// Fields names the places of sqlReplies' columns.
+func (r *replyScan) Fields() []any { return []any{&r.ID, &r.at, &r.Type} }
+
+// Replies lists what the person answered to a message of ours, the first first,
+// at most limit. An answer that came before we knew the message's wamid counts.
+func Replies(q store.Querier, number string, contact, message int64, w whatsapp.Wamid, limit int) ([]Reply, error) {
+	var out []Reply
+	err := store.Each(q, sqlReplies, func(r *replyScan) error {
+		r.Reply.At = store.Time(r.at)
+		out = append(out, r.Reply)
+		return nil
+	}, contact, number, message, string(w), limit)
+	if err != nil {
+		return nil, fmt.Errorf("conversations: replies to message %d: %w", message, err)
+	}
+	return out, nil
+}

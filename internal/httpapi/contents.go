@@ -127,9 +127,13 @@ func conversationMessage(q store.Querier, p conversations.Part) (ConversationMes
 	}
 	price, ok, err := conversations.PriceOf(q, p.Wamid)
 	if ok {
-		m.Meta = &MetasWords{price.Model, price.Type, price.Category, price.Billable, price.ConversationID, price.ConversationOrigin, price.ConversationEnds}
+		m.Meta = metasWords(price)
 	}
 	return m, err
+}
+
+func metasWords(p conversations.Pricing) *MetasWords {
+	return &MetasWords{p.Model, p.Type, p.Category, p.Billable, p.ConversationID, p.ConversationOrigin, p.ConversationEnds}
 }
 
 // Contents shows a conversation and what counts in it.

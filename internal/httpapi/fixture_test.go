@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -61,6 +62,9 @@ func newHouse(t *testing.T) *house {
 	h.server = New(Config{DB: h.db, Log: log, Folder: folder, Spool: filepath.Join(h.dir, "spool"), Zone: "America/Sao_Paulo", Region: "BR", Version: "test",
 		Account:   account.NewSyncer(account.Config{DB: h.db, Log: log}),
 		Campaigns: campaigns.New(campaigns.Config{DB: h.db, Folder: folder, Zone: "America/Sao_Paulo", Region: "BR", Log: log}),
+		MAC: func(domain string, data []byte) string {
+			return fmt.Sprintf("%x", sha256.Sum256(append([]byte(domain+"\n"), data...)))
+		},
 		Outcomes: func(_ *store.Tx, out []outbox.Outcome) error {
 			h.out = append(h.out, out...)
 			return nil

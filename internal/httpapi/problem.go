@@ -23,6 +23,7 @@ type Problem struct {
 	Hint   string `json:"hint,omitempty"` // what to do next
 
 	// Of the public face only.
+	ClosedAt     string `json:"closed_at,omitempty"`     // when the service window closed, or closes
 	Instance     string `json:"instance,omitempty"`      // the request's id, as in X-Request-Id and the log
 	Reason       string `json:"reason,omitempty"`        // how a challenge ended, or what the gate says
 	Scope        string `json:"scope,omitempty"`         // whom a limit is about, coarsely

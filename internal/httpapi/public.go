@@ -111,6 +111,7 @@ var faces = map[string]func(c *call, rest string) (answer, error){
 	"/v1/otp":           (*call).serveCodes,
 	"/v1/conversations": (*call).serveConversations,
 	"/v1/contacts":      (*call).serveContacts,
+	"/v1/messages":      (*call).serveMessages,
 	"/v1/optins":        (*call).serveOptins,
 }
 

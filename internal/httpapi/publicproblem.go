@@ -22,6 +22,11 @@ const (
 	codeKeyReused    = "idempotency-key-reused"
 	codeKeyInFlight  = "idempotency-in-flight"
 	codeRecipient    = "invalid-recipient"
+	codeParameters   = "invalid-parameters"
+	codeTemplate     = "template-unknown"
+	codeTemplateNow  = "template-unavailable"
+	codeCategory     = "category-refused"
+	codeWindow       = "service_window_closed" // the gate's own word
 )
 
 // publicCodes are every code that the public face answers with, its status and
@@ -34,12 +39,17 @@ var publicCodes = map[string]struct {
 	otp.CodeInvalidPhone:     {http.StatusBadRequest, "codes cannot go to this phone number"},
 	otp.CodeInvalidFormat:    {http.StatusBadRequest, "this is no code; the guess was not counted"},
 	codeRecipient:            {http.StatusBadRequest, "this is nobody to whom anything can be sent"},
+	codeParameters:           {http.StatusBadRequest, "the values do not fit the template"},
+	codeTemplate:             {http.StatusUnprocessableEntity, "there is no such template"},
+	codeTemplateNow:          {http.StatusServiceUnavailable, "this template cannot be sent now"},
+	codeCategory:             {http.StatusForbidden, "messages of this category are not sent here"},
+	codeWindow:               {http.StatusConflict, "the service window is closed"},
 	codeKeyMissing:           {http.StatusBadRequest, "an Idempotency-Key is needed"},
 	codeUnauthorized:         {http.StatusUnauthorized, "a valid API key is needed"},
 	codeScope:                {http.StatusForbidden, "this API key may not do that"},
 	codeBrowser:              {http.StatusForbidden, "this is for servers, not for browsers"},
 	otp.CodePurpose:          {http.StatusForbidden, "codes of this purpose may not be asked for"},
-	otp.CodeCountry:          {http.StatusForbidden, "codes may not go to this country"},
+	otp.CodeCountry:          {http.StatusForbidden, "nothing may be sent to this country"},
 	otp.CodeNoOptIn:          {http.StatusForbidden, "this person has not agreed to get this"},
 	otp.CodeOptedOut:         {http.StatusForbidden, "this person does not want to get this"},
 	otp.CodeIdentityChanged:  {http.StatusForbidden, "another person or device may have this number now"},
@@ -53,7 +63,7 @@ var publicCodes = map[string]struct {
 	otp.CodeRateLimited:      {http.StatusTooManyRequests, "too many requests"},
 	otp.CodePhoneLocked:      {http.StatusTooManyRequests, "this phone number is locked"},
 	otp.CodePumping:          {http.StatusTooManyRequests, "codes to this range of numbers are stopped"},
-	otp.CodeChannel:          {http.StatusServiceUnavailable, "no code can be sent now"},
+	otp.CodeChannel:          {http.StatusServiceUnavailable, "nothing can be sent now"},
 	CodeInternal:             {http.StatusInternalServerError, "something broke"},
 }
 

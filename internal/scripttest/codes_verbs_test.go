@@ -52,7 +52,7 @@ func (w *world) key(client string) (string, error) {
 	defer cancel()
 	var plain string
 	err = d.DB().Write(ctx, func(tx *store.Tx) (err error) {
-		plain, _, err = access.NewKey(tx, access.KeyRequest{Client: client, Scopes: []string{access.ScopeOTPSend, access.ScopeOTPVerify, access.ScopeOTPRead}, Actor: "script"})
+		plain, _, err = access.NewKey(tx, access.KeyRequest{Client: client, Scopes: access.Scopes, Actor: "script"})
 		return err
 	})
 	w.codes.keys[client] = plain

@@ -45,6 +45,11 @@
 //	preference WHO stop|resume
 //	foreign WHO TEXT | template=T    another program sends from our number
 //
+// Single messages by the API, as a business's own system sends them:
+//
+//	message NAME WHO TEXT | template=T [client=] [number=] [send-at=TIME] [expires=TIME] [key=] [want=202]
+//	expect-message NAME STATUS [reason=R] [conversation=CATEGORY/ORIGIN] [replies=N]
+//
 // One-time codes, asked for as a business's own system does:
 //
 //	code NAME WHO PURPOSE [client=] [ip=] [binding=] [locale=] [device=] [trusted=true] [consent=SOURCE] [key=] [want=202]

@@ -32,6 +32,7 @@ type world struct {
 	consent map[string][]wish // by number: what the script made people want
 	secrets []string          // must be in no log
 	codes   codes
+	talk    talk
 	sms     smsSystem
 	replies []string // what the API answered
 	metrics string   // of the last life that was stopped
@@ -100,7 +101,7 @@ listen = "` + listenAddr + `"
 func newWorld(s *script, dir string) *world {
 	return &world{script: s, dir: dir, net: newNetwork(), logs: &logs{}, env: map[string]string{}, meta: newMeta(),
 		alerts: map[string]bool{}, consent: map[string][]wish{}, secrets: []string{token, appSecret, verify, smsSecret},
-		codes: codes{keys: map[string]string{}, challenges: map[string]*challenge{}}}
+		talk: talk{}, codes: codes{keys: map[string]string{}, challenges: map[string]*challenge{}}}
 }
 
 func (w *world) path(parts ...string) string {

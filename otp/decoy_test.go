@@ -2,6 +2,7 @@ package otp
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -131,7 +132,7 @@ func tell(v any, err error, ids []string) string {
 	}
 	b, _ := json.Marshal(v)
 	out := fmt.Sprintf("%s %v", b, err)
-	if d, ok := err.(*Denied); ok { //nolint:errorlint // as it is handed to the caller
+	if d := (*Denied)(nil); errors.As(err, &d) {
 		b, _ = json.Marshal(d)
 		out = string(b)
 	}

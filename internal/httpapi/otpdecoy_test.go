@@ -166,8 +166,9 @@ func BenchmarkDecoy(b *testing.B) {
 		distance = max(distance, math.Abs(float64(i)/float64(len(took[0]))-float64(j)/float64(len(took[1]))))
 	}
 	n := math.Sqrt(float64(len(took[0])) / 2)
+	lambda := (n + 0.12 + 0.11/n) * distance
 	b.ReportMetric(took[0][len(took[0])/2]*1e6, "real-µs")
 	b.ReportMetric(took[1][len(took[1])/2]*1e6, "decoy-µs")
 	b.ReportMetric(distance, "distance")
-	b.ReportMetric(min(1, 2*math.Exp(-2*math.Pow((n+0.12+0.11/n)*distance, 2))), "p")
+	b.ReportMetric(min(1, 2*math.Exp(-2*lambda*lambda)), "p")
 }

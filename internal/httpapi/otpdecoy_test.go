@@ -106,14 +106,17 @@ func TestDecoyAnswersAreTheSame(t *testing.T) {
 // Who waits for news of a decoy gets them, one after the other.
 func TestDecoysBringNews(t *testing.T) {
 	bubble(t, func(t *testing.T, d *desk) {
-		a, _ := d.here(t.Context(), "POST", "/v1/otp", decoyFor(d.phone()), "Idempotency-Key", unique(), "Prefer", "wait=10")
+		a, took := d.here(t.Context(), "POST", "/v1/otp", decoyFor(d.phone()), "Idempotency-Key", unique(), "Prefer", "wait=10")
 		r := a.want(t, 202)
+		if r.Delivery.State != "accepted" || took > 5*time.Second {
+			t.Errorf("%s after %s", r.Delivery.State, took)
+		}
 		states := []string{r.Delivery.State}
 		for begun := time.Now(); states[len(states)-1] != "delivered" && time.Since(begun) < 3*time.Minute; {
 			a, took := d.here(t.Context(), "GET", "/v1/otp/"+r.ID, "", "Prefer", "wait=30")
 			next := a.want(t, 200).Delivery.State
-			if took == 0 || took < 30*time.Second && next == states[len(states)-1] {
-				t.Fatalf("after %s it is %s, as it was", took, next)
+			if changed := next != states[len(states)-1]; took == 0 || took < 30*time.Second != changed {
+				t.Fatalf("after %s it is %s, it was %s", took, next, states[len(states)-1])
 			}
 			states = append(states, next)
 		}

@@ -37,7 +37,8 @@ type ReportRow struct {
 	DeliveredAt int64
 	ReadAt      int64
 	FailedAt    int64
-	Replied     bool // the person answered it, or wrote to the number within a day
+	Replied     bool  // the person answered it, or wrote to the number within a day
+	Answers     int64 // what the person wrote that quotes it, or tapped on its buttons
 }
 
 // reportRows is how many rows are read in one snapshot.
@@ -50,7 +51,10 @@ var (
 		m.created_at, m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.failed_at,
 		EXISTS (SELECT 1 FROM streams s JOIN contacts p ON p.id = m.contact_id JOIN contacts k ON k.root = p.root
 			JOIN inbound_messages i ON i.contact_id = k.id AND i.number_id = s.number_id AND i.at >= m.accepted_at - 1000
-			WHERE s.id = m.stream_id AND m.accepted_at > 0 AND i.counts = 1 AND (i.answers = m.id OR i.at < m.accepted_at + 86400000))
+			WHERE s.id = m.stream_id AND m.accepted_at > 0 AND i.counts = 1 AND (i.answers = m.id OR i.at < m.accepted_at + 86400000)),
+		(SELECT COUNT(*) FROM streams s JOIN contacts p ON p.id = m.contact_id JOIN contacts k ON k.root = p.root
+			JOIN inbound_messages i ON i.contact_id = k.id AND i.number_id = s.number_id
+			WHERE s.id = m.stream_id AND (i.answers = m.id OR (i.answers_wamid = m.wamid AND m.wamid <> '')))
 		FROM messages m WHERE m.run_id = ?1 AND m.run_id > 0 AND m.id > ?2 ORDER BY m.id LIMIT ?3`)
 	sqlRejects = store.SQL(`SELECT line, reason, detail FROM rejects WHERE run_id = ?1 AND line > ?2 ORDER BY line LIMIT ?3`)
 )
@@ -58,7 +62,7 @@ var (
 // Fields names the places of sqlReport.
 func (r *ReportRow) Fields() []any {
 	return []any{&r.Message, &r.Line, &r.ExternalID, (*string)(&r.Phone), &r.State, &r.Reason, &r.Code,
-		&r.CreatedAt, &r.AcceptedAt, &r.SentAt, &r.DeliveredAt, &r.ReadAt, &r.FailedAt, &r.Replied}
+		&r.CreatedAt, &r.AcceptedAt, &r.SentAt, &r.DeliveredAt, &r.ReadAt, &r.FailedAt, &r.Replied, &r.Answers}
 }
 
 // Fields names the places of sqlRejects.

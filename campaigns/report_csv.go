@@ -17,7 +17,7 @@ import (
 )
 
 var reportColumns = []string{"message", "line", "external_id", "phone", "state", "reason", "code", "explanation", "do",
-	"created", "accepted", "sent", "delivered", "read", "failed", "replied"}
+	"created", "accepted", "sent", "delivered", "read", "failed", "replied", "answers"}
 
 // ReportCSV writes a report with a header, separated by semicolons. Times are
 // RFC 3339 in UTC.
@@ -50,7 +50,7 @@ func (r *ReportRow) cells() []string {
 		}
 		out = append(out, at)
 	}
-	return append(out, strconv.FormatBool(r.Replied))
+	return append(out, strconv.FormatBool(r.Replied), strconv.FormatInt(r.Answers, 10))
 }
 
 func number(n int64) string {

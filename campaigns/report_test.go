@@ -66,6 +66,56 @@ func sentOut(t *testing.T, w *world, id, text string) {
 
 const reportMore = "external_id_column = \"cliente\"\nmax_rejected_percent = 50\n"
 
+// addressed is a message by whom it went to, and by Meta's name for it.
+type addressed struct {
+	Contact int64
+	Wamid   whatsapp.Wamid
+}
+
+func (a *addressed) Fields() []any { return []any{&a.Contact, (*string)(&a.Wamid)} }
+
+var sqlAddressed = store.SQL(`SELECT contact_id, wamid FROM messages ORDER BY line`)
+
+// What quotes a message, or was tapped under it, is its answer; what
+// only came after it is a reply, and no answer.
+func TestReportCountsAnswers(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.run()
+		sentOut(t, w, "m", oneOff("m", "2026-11-20T10:01:00", reportMore, ""))
+		w.must(func(tx *store.Tx) error {
+			rows, err := store.All[addressed](tx, sqlAddressed)
+			if err != nil {
+				return err
+			}
+			for i, in := range []conversations.Inbound{{Contact: rows[1].Contact, AnswersWamid: rows[1].Wamid, Type: "button"},
+				{Contact: rows[1].Contact, AnswersWamid: rows[1].Wamid, Type: "reaction"}, {Contact: rows[2].Contact, AnswersWamid: "wamid.other"}, {Contact: rows[2].Contact}} {
+				in.Wamid, in.Number, in.At = whatsapp.Wamid(fmt.Sprint("wamid.answer", i)), "200000000000001", tx.Now()
+				in.Counts = in.Type != "reaction"
+				if _, _, err := conversations.RecordInbound(tx, in); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		var got []string
+		err := w.c.Report(t.Context(), ReportRequest{ID: "m"}, func(r ReportRow) error {
+			if r.Message > 0 {
+				got = append(got, fmt.Sprintf("%d %v %d", r.Line, r.Replied, r.Answers))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "replied and answers", strings.Join(got, ", "), "2 true 0, 4 true 2, 5 true 0, 6 false 0")
+		var csv bytes.Buffer
+		err = w.c.ReportCSV(t.Context(), ReportRequest{ID: "m", States: []string{"failed"}}, &csv)
+		if err != nil || !strings.Contains(csv.String(), ";replied;answers\n") || !strings.HasSuffix(csv.String(), ";true;2\n") {
+			t.Errorf("the file says %s", csv.String())
+		}
+	})
+}
+
 func TestReport(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		w.run()

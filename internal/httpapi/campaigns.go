@@ -202,14 +202,15 @@ type ReportLine struct {
 	DeliveredAt time.Time `json:"delivered_at,omitzero"`
 	ReadAt      time.Time `json:"read_at,omitzero"`
 	FailedAt    time.Time `json:"failed_at,omitzero"`
-	Replied     bool      `json:"replied"`
+	Replied     bool      `json:"replied"`           // they answered it, or wrote within a day
+	Answers     int64     `json:"answers,omitempty"` // what quotes it, or was tapped on its buttons
 }
 
 func reportLine(r campaigns.ReportRow) ReportLine {
 	return ReportLine{Message: r.Message, Line: r.Line, ExternalID: r.ExternalID, Phone: r.Phone.E164(), State: r.State, Reason: r.Reason,
 		Code: r.Code, Explanation: r.Explanation, Do: r.Do, CreatedAt: store.Time(r.CreatedAt), AcceptedAt: store.Time(r.AcceptedAt),
 		SentAt: store.Time(r.SentAt), DeliveredAt: store.Time(r.DeliveredAt), ReadAt: store.Time(r.ReadAt), FailedAt: store.Time(r.FailedAt),
-		Replied: r.Replied}
+		Replied: r.Replied, Answers: r.Answers}
 }
 
 // words splits a list with commas.

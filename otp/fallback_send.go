@@ -83,7 +83,7 @@ func (o *OTP) compose(ctx context.Context, h *handover) (body []byte, at time.Ti
 	err = o.deps.DB.Read(ctx, func(q *store.Snap) error {
 		at = q.Now()
 		ch, found, err := store.Get[challenge](q, sqlChallenge, h.Challenge)
-		if err != nil || !found || ch.now(at) != Pending || ch.Gen != h.Gen || ch.ExpiresAt-store.Millis(at) <= lastSend.Milliseconds() {
+		if err != nil || !found || ch.Decoy || ch.now(at) != Pending || ch.Gen != h.Gen || ch.ExpiresAt-store.Millis(at) <= lastSend.Milliseconds() {
 			return err
 		}
 		if p, _, err := store.Get[phone](q, sqlPhone, ch.PhoneKey); err != nil || p.Changed > 0 {

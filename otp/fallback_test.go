@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,13 +93,14 @@ func TestResendBySMS(t *testing.T) {
 // While the secret is replaced, who has the old one and who has the new one can
 // both verify; the file is read for each request.
 func TestSecretsOfTheFallback(t *testing.T) {
-	secrets := hookSecret
+	var secrets atomic.Value
+	secrets.Store(hookSecret)
 	inTown(t, func(t *testing.T, h *town) {
 		for _, step := range []struct {
 			file     string
 			old, new bool
 		}{{hookSecret, true, false}, {newSecret + "\n" + hookSecret + "\n", true, true}, {newSecret, false, true}} {
-			secrets = step.file
+			secrets.Store(step.file)
 			v := h.issue(t)
 			h.bySMS(v.ID)
 			all := h.smsc.log()
@@ -113,20 +115,20 @@ func TestSecretsOfTheFallback(t *testing.T) {
 		}
 		// A file that is spoilt while janela runs: nothing leaves unsigned, and it
 		// leaves when the file is mended.
-		secrets = "spoilt"
+		secrets.Store("spoilt")
 		v := h.issue(t)
 		h.bySMS(v.ID)
 		h.pass(10 * time.Second)
 		if n := len(h.smsc.log()); n != 3 || h.view(t, v.ID).Delivery.State != "queued" || !strings.Contains(h.FallbackTrouble(time.Now()), "no secret") {
 			t.Errorf("%d requests, %q", n, h.FallbackTrouble(time.Now()))
 		}
-		secrets = newSecret
+		secrets.Store(newSecret)
 		h.pass(15 * time.Second)
 		if n := len(h.smsc.log()); n != 4 || h.FallbackTrouble(time.Now()) != "" {
 			t.Errorf("%d requests, %q", n, h.FallbackTrouble(time.Now()))
 		}
 	}, func(c *Config) {
-		c.Fallback.Secret = func() ([]byte, error) { return []byte(secrets), nil }
+		c.Fallback.Secret = func() ([]byte, error) { return []byte(secrets.Load().(string)), nil }
 		c.Fallback.PerDay, c.Fallback.Share = -1, -1
 	})
 }
@@ -514,6 +516,39 @@ func TestNoRepeatAfterTheFallback(t *testing.T) {
 		}
 	})
 }
+
+// A decoy answers as if it had fallen back, and nobody is asked.
+func TestDecoysDoNotFallBack(t *testing.T) {
+	inTown(t, func(t *testing.T, h *town) {
+		decoy, real := h.issue(t, func(r *Request) { r.To, r.Decoy = phone2, true }), h.issue(t)
+		h.deliver(t)
+		h.pass(30 * time.Second)
+		d, r := h.resend(t, decoy.ID, Resend{Channel: sms}), h.resend(t, real.ID, Resend{Channel: sms})
+		for range 2 {
+			if d.Channel != r.Channel || d.Delivery.State != r.Delivery.State || d.Delivery.Fallback != r.Delivery.Fallback || d.ResendsLeft != r.ResendsLeft {
+				t.Errorf("the decoy shows itself:\n%+v\n%+v", d, r)
+			}
+			h.pass(time.Second)
+			d, r = h.view(t, decoy.ID), h.view(t, real.ID)
+		}
+		h.write(t, func(tx *store.Tx) error { // even claimed by a fault it has no code
+			_, err := tx.Exec(claimAnew)
+			return err
+		})
+		h.crash()
+		h.pass(time.Minute)
+		for _, a := range h.smsc.log() {
+			if a.ID == decoy.ID || a.To == phone2 {
+				t.Error("the hook was asked to take a decoy's code")
+			}
+		}
+		if n := len(h.smsc.log()); n != 2 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+var claimAnew = store.SQL(`UPDATE code_fallbacks SET state = 'sending', ended_at = 0 WHERE state = 'sent'`)
 
 // Only the status of the message that carries the newest code makes a code fall
 // back by itself: none that comes again, late, or of a message that is not ours.

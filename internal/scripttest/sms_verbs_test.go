@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
 )
 
 const (
@@ -238,4 +237,3 @@ func (w *world) smsIsSound() error {
 	defer w.sms.mu.Unlock()
 	return errors.Join(w.sms.faults...)
 }
-

@@ -116,7 +116,7 @@ func TestOutcomesAreHandedOn(t *testing.T) {
 	if _, err := w.cancel(t, v.ID); err != nil {
 		t.Fatal(err)
 	}
-	v = w.issue(t)
+	w.issue(t)
 	m := w.claim(t)[0]
 	w.settle(t, m, outbox.Unknown)
 	w.status(t, m, "delivered", 0)

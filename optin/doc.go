@@ -2,9 +2,13 @@
 // which category, in which scope, when, by what means and with what proof. It
 // permits, and nothing else does: a message leaves only if Decide says granted.
 //
+// What is written down is sealed afterwards (Ledger), with a key that is in no
+// database; Verify finds whatever was changed since.
+//
 // Tables: consent_events (append only: the proof), consents (what the events
 // add up to), consent_imports (files that were read, by content),
-// consent_reviews (messages that may mean an opt-out).
+// consent_reviews (messages that may mean an opt-out), consent_seals,
+// forgettings and suppressions (who was forgotten, and must not come back).
 //
 // A consent's scope is '*' (every number), the name of one number, or a
 // business unit. '@meta' is apart: it mirrors the block a person set in

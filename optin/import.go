@@ -263,6 +263,9 @@ func (imp *importer) run(ctx context.Context, db *store.DB) error {
 		default:
 			imp.Rows++
 			if e, no := imp.read(&row); no == nil {
+				if imp.opt.Rejects != nil {
+					e.cells = slices.Clone(row.Fields)
+				}
 				entries = append(entries, e)
 			} else if err := imp.reject(*no, row.Fields); err != nil {
 				return err
@@ -290,8 +293,8 @@ func (imp *importer) done() int { return imp.Granted + imp.Revoked + imp.Unchang
 // write records a batch in one transaction, and counts once it is on disk.
 func (imp *importer) write(ctx context.Context, db *store.DB, entries []entry) error {
 	type effect struct {
-		granted, revoked, overruled bool
-		cancelled                   int
+		granted, revoked, overruled, forgotten bool
+		cancelled                              int
 	}
 	effects := make([]effect, len(entries))
 	err := db.Bulk(ctx, func(tx *store.Tx) error {
@@ -310,6 +313,10 @@ func (imp *importer) write(ctx context.Context, db *store.DB, entries []entry) e
 				continue
 			}
 			r, err := Record(tx, e.Grant)
+			if errors.Is(err, ErrForgotten) {
+				effects[i] = effect{forgotten: true}
+				continue
+			}
 			if err != nil {
 				return fmt.Errorf("line %d: %w", e.Evidence.Line, err)
 			}
@@ -322,6 +329,13 @@ func (imp *importer) write(ctx context.Context, db *store.DB, entries []entry) e
 		return err
 	}
 	for i, f := range effects {
+		if f.forgotten {
+			no := Reject{entries[i].Evidence.Line, ReasonForgotten, "the person asked to be forgotten; only they themselves can come back"}
+			if err := imp.reject(no, entries[i].cells); err != nil {
+				return err
+			}
+			continue
+		}
 		imp.Cancelled += f.cancelled
 		if entries[i].repaired {
 			imp.Repaired++

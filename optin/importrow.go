@@ -30,6 +30,7 @@ const (
 type entry struct {
 	Grant
 	categories []whatsapp.Category // of a revocation
+	cells      []string            // of the row, where rejects are wanted
 	revoke     bool
 	repaired   bool
 }

@@ -80,6 +80,10 @@ type Grant struct {
 	Actor    string // who recorded it
 	Evidence Evidence
 	At       time.Time // when the person consented; at most a day ahead
+	// AfterForgetting says that the person was asked anew after they had been
+	// forgotten; without it, such a grant is ErrForgotten unless it came by
+	// WhatsApp.
+	AfterForgetting bool
 }
 
 // Revocation takes consent back, in one or several categories.

@@ -27,9 +27,13 @@ var sqlSameNumber = store.SQL(`SELECT contact_id FROM identities WHERE match_key
 // same grant again (contact, category, scope, purpose, source, time) appends
 // nothing. Revocations of those whom the contact matches by the wide key come
 // first, so that a grant never overrides a later one of them. Errors wrap
-// ErrInvalid when the grant itself is at fault.
+// ErrInvalid when the grant itself is at fault; ErrForgotten: the person must not
+// come back by it.
 func Record(tx *store.Tx, g Grant) (Recorded, error) {
 	if err := g.check(tx.Now()); err != nil {
+		return Recorded{}, err
+	}
+	if err := checkForgotten(tx, &g); err != nil {
 		return Recorded{}, err
 	}
 	c, created, err := contacts.Ensure(tx, g.Identity)

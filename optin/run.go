@@ -48,7 +48,8 @@ type Ledger struct {
 
 	mu      sync.Mutex // of one who seals
 	sealer  *sealer
-	checked bool // the head file and the seals agree
+	checked bool  // the head file and the seals agree
+	written int64 // seq of the head that was written last
 }
 
 // NewLedger returns a Ledger.
@@ -56,6 +57,7 @@ func NewLedger(cfg LedgerConfig) *Ledger {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	cfg.DB.Carry(cfg.Keys) // Record asks who was forgotten
 	return &Ledger{cfg: cfg, sealer: newSealer(cfg.Keys, cfg.DB.Name())}
 }
 
@@ -126,7 +128,11 @@ func (l *Ledger) seal(ctx context.Context, yield func(ctx context.Context, began
 	for more := true; more; {
 		began := time.Now()
 		var added int
-		if added, more, tail, err = l.batch(ctx); err != nil {
+		if added, more, tail, err = l.batch(ctx); errors.Is(err, store.ErrLost) { // somebody was forgotten meanwhile
+			more = true
+			continue
+		}
+		if err != nil {
 			l.checked = false
 			return n, err
 		}
@@ -135,9 +141,10 @@ func (l *Ledger) seal(ctx context.Context, yield func(ctx context.Context, began
 			yield(ctx, began)
 		}
 	}
-	if n == 0 {
+	if n == 0 && tail.seq == l.written {
 		return 0, nil
 	}
+	l.written = tail.seq
 	return n, writeHead(l.cfg.Head, l.cfg.DB.Name(), Head{tail.seq, tail.mac})
 }
 

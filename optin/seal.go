@@ -13,7 +13,10 @@ import (
 )
 
 // Kinds of what is sealed.
-const sealEvent = "event"
+const (
+	sealEvent      = "event"
+	sealForgetting = "forgetting"
+)
 
 var (
 	sqlSeal = store.SQL(sealRows(1))

@@ -12,19 +12,20 @@ import (
 
 // Kinds of Fault.
 const (
-	FaultEventAltered     = "event_altered"     // a field of an event is not what was sealed
-	FaultEvidenceAltered  = "evidence_altered"  // its evidence is not
-	FaultEvidenceRemoved  = "evidence_removed"  // its evidence is gone, and nobody was forgotten
-	FaultEventRemoved     = "event_removed"     // a sealed event is gone
-	FaultEventInserted    = "event_inserted"    // an event between sealed ones has no seal
-	FaultSealAltered      = "seal_altered"      // a seal is not what it was, or stands in another place
-	FaultSealsRemoved     = "seals_removed"     // seals are gone from the middle
-	FaultTailRemoved      = "tail_removed"      // the last seals are gone: somebody knows a later head
-	FaultHeadDiffers      = "head_differs"      // the seals were made anew: a head that somebody knows is another one
-	FaultHeadMissing      = "head_missing"      // there are seals, and the head file is gone
-	FaultStandingAltered  = "standing_altered"  // what the gate reads (consents) is not what the events add up to
-	FaultStandingInserted = "standing_inserted" // it says something of which there is no event
-	FaultStandingRemoved  = "standing_removed"  // there are events, and it says nothing
+	FaultEventAltered     = "event_altered"      // a field of an event is not what was sealed
+	FaultEvidenceAltered  = "evidence_altered"   // its evidence is not
+	FaultEvidenceRemoved  = "evidence_removed"   // its evidence is gone, and nobody was forgotten
+	FaultEventRemoved     = "event_removed"      // a sealed event is gone
+	FaultEventInserted    = "event_inserted"     // an event between sealed ones has no seal
+	FaultForgetting       = "forgetting_altered" // a forgetting, or what keeps the person from coming back, is not what was sealed
+	FaultSealAltered      = "seal_altered"       // a seal is not what it was, or stands in another place
+	FaultSealsRemoved     = "seals_removed"      // seals are gone from the middle
+	FaultTailRemoved      = "tail_removed"       // the last seals are gone: somebody knows a later head
+	FaultHeadDiffers      = "head_differs"       // the seals were made anew: a head that somebody knows is another one
+	FaultHeadMissing      = "head_missing"       // there are seals, and the head file is gone
+	FaultStandingAltered  = "standing_altered"   // what the gate reads (consents) is not what the events add up to
+	FaultStandingInserted = "standing_inserted"  // it says something of which there is no event
+	FaultStandingRemoved  = "standing_removed"   // there are events, and it says nothing
 )
 
 // shownFaults bounds VerifyReport.Faults.
@@ -99,14 +100,15 @@ type verifier struct {
 	sealer *sealer
 	heads  []witness
 
-	seq    int64          // of the last seal that was read
-	mac    []byte         // of it
-	strays [][]byte       // of altered seals, as they stand there and as they should be: others may be chained to them
-	unsure bool           // seals are gone before the next one, which cannot be checked therefore
-	last   int64          // the last event that was looked at
-	top    int64          // the last event that any seal speaks of
-	told   map[int64]bool // events whose seals are altered
-	gone   int64          // events that may lack a seal, because that many seals are gone
+	seq            int64          // of the last seal that was read
+	mac            []byte         // of it
+	strays         [][]byte       // of altered seals, as they stand there and as they should be: others may be chained to them
+	unsure         bool           // seals are gone before the next one, which cannot be checked therefore
+	last           int64          // the last event that was looked at
+	lastForgetting int64          // the last that was looked at
+	top            int64          // the last event that any seal speaks of
+	told           map[int64]bool // events whose seals are altered
+	gone           int64          // events that may lack a seal, because that many seals are gone
 }
 
 func (v *verifier) fault(f Fault) {
@@ -184,6 +186,9 @@ func (v *verifier) link(s *seal) bool {
 
 // follows looks at every event up to that of the seal, and compares this one.
 func (v *verifier) follows(q store.Querier, s *seal) error {
+	if s.kind == sealForgetting {
+		return v.forgetting(q, s)
+	}
 	found := false
 	err := v.events(q, s.ref, func(e *eventRow) error {
 		if e.ID < s.ref {
@@ -191,8 +196,7 @@ func (v *verifier) follows(q store.Querier, s *seal) error {
 			return nil
 		}
 		found = true
-		v.compare(s, e)
-		return nil
+		return v.compare(q, s, e)
 	})
 	if err != nil {
 		return err
@@ -236,20 +240,28 @@ func (v *verifier) unexpected(e *eventRow) {
 	}
 }
 
-func (v *verifier) compare(s *seal, e *eventRow) {
+func (v *verifier) compare(q store.Querier, s *seal, e *eventRow) error {
 	v.gone = 0
 	should := v.sealer.event(e)
 	if !bytes.Equal(should.digest, s.digest) {
 		v.fault(Fault{Kind: FaultEventAltered, Seq: s.seq, Event: e.ID, Contact: e.Contact, Detail: "a field of the event is not what was sealed"})
 	}
 	if bytes.Equal(should.proof, s.proof) {
-		return
+		return nil
 	}
 	f := Fault{Kind: FaultEvidenceAltered, Seq: s.seq, Event: e.ID, Contact: e.Contact, Detail: "the evidence is not what was sealed"}
 	if e.evidence == noEvidence {
+		switch _, forgotten, err := store.Value[int64](q, sqlForgottenAfter, e.Contact, e.ID); {
+		case err != nil:
+			return err
+		case forgotten: // which is checked at its own seal
+			v.Blanked++
+			return nil
+		}
 		f.Kind, f.Detail = FaultEvidenceRemoved, "the evidence is gone, and nobody was forgotten"
 	}
 	v.fault(f)
+	return nil
 }
 
 // noEvidence is what stands there when it was blanked.
@@ -257,6 +269,9 @@ const noEvidence = "{}"
 
 // rest looks at what is behind the last seal.
 func (v *verifier) rest(q *store.Snap) error {
+	if err := v.strangers(q, math.MaxInt64); err != nil {
+		return err
+	}
 	return v.events(q, math.MaxInt64, func(e *eventRow) error {
 		if v.told[e.ID] || e.ID < v.top {
 			v.unexpected(e)

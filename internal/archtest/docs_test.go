@@ -22,6 +22,7 @@ import (
 	"janela/internal/gate"
 	"janela/internal/outbox"
 	"janela/internal/whatsapp"
+	"janela/optin"
 )
 
 var update = flag.Bool("update", false, "write what is generated into the docs")
@@ -32,7 +33,7 @@ const reasonsFile = "docs/reasons.md"
 // the rooms export, and from what is written into a Reason in passing.
 func reasonsInCode(t *testing.T) map[string]string {
 	t.Helper()
-	out := map[string]string{outbox.ReasonRestart: "outbox", outbox.ReasonNoAnswer: "outbox", account.ReasonBadToken: "account"}
+	out := map[string]string{outbox.ReasonRestart: "outbox", outbox.ReasonNoAnswer: "outbox", account.ReasonBadToken: "account", optin.ReasonForgotten: "optin"}
 	for _, r := range gate.Reasons() {
 		out[string(r)] = "gate.Reasons"
 	}

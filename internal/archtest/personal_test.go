@@ -3,6 +3,8 @@ package archtest
 import (
 	"slices"
 	"testing"
+
+	"janela/internal/dossier"
 )
 
 // personalTables hold personal data, each with the reason. When one is forgotten
@@ -11,6 +13,7 @@ var personalTables = map[string]string{
 	"identities":      "by which Meta or the business names a person",
 	"messages":        "address and parameters",
 	"rejects":         "what was wrong with a row of an audience",
+	"consent_events":  "the evidence of a consent: texts, addresses",
 	"callbacks":       "Meta's callbacks as they came",
 	"challenges":      "the caller's own metadata",
 	"consent_reviews": "what a person wrote, until it is decided what it means",
@@ -39,6 +42,16 @@ func TestPersonalData(t *testing.T) {
 			if slices.Contains(personalColumns, c) && !excused {
 				t.Errorf("table %s is not marked -- personal and has a column %q.\n  Either keep a contact's id instead, or mark the table and name it in internal/archtest/personal_test.go.", d.name, c)
 			}
+		}
+	}
+	for name := range marked {
+		if dossier.Personal[name] == "" {
+			t.Errorf("forgetting a person does nothing about table %s.\n  Write it into Forget of internal/dossier, and what it does into Personal there.", name)
+		}
+	}
+	for name := range dossier.Personal {
+		if !marked[name] {
+			t.Errorf("dossier.Personal names %s, which is not marked -- personal", name)
 		}
 	}
 	for name := range personalTables {

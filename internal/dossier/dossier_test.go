@@ -38,10 +38,12 @@ type house struct {
 	now time.Time
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t *testing.T) *house { return newHouseAt(t, t.TempDir()) }
+
+func newHouseAt(t *testing.T, dir string) *house {
 	h := &house{TB: t, now: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)}
 	var err error
-	h.DB, err = store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "j.db"), Wall: func() time.Time { return h.now }})
+	h.DB, err = store.Open(t.Context(), store.Config{Path: filepath.Join(dir, "j.db"), Wall: func() time.Time { return h.now }})
 	if err != nil {
 		t.Fatal(err)
 	}

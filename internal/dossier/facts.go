@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 
+	"janela/internal/intake"
 	"janela/internal/store"
 )
 
@@ -33,7 +35,6 @@ var (
 			m.created_at, m.claimed_at, m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.failed_at
 		FROM contacts c CROSS JOIN messages m CROSS JOIN streams s
 		WHERE c.root = CAST(?1 AS BIGINT) AND m.contact_id = c.id AND m.contact_id > 0 AND m.run_id = 0 AND s.id = m.stream_id`)
-	sqlCallbacks = store.SQL(`SELECT id, body FROM callbacks WHERE id > ?1 ORDER BY id LIMIT ?2`)
 )
 
 // rowsOf reads all rows of a person, and makes of each what the file has.
@@ -149,14 +150,6 @@ func (r *messageRow) message() Message {
 	return r.Message
 }
 
-type callbackRow struct {
-	id   int64
-	body []byte
-}
-
-// Fields names the places of sqlCallbacks' columns.
-func (r *callbackRow) Fields() []any { return []any{&r.id, &r.body} }
-
 // callbackPage is how many callbacks one snapshot reads.
 const callbackPage = 500
 
@@ -166,24 +159,17 @@ func countCallbacks(ctx context.Context, db *store.DB, needles []string) (n int,
 		return 0, nil
 	}
 	for after, more := int64(0), true; more; {
-		read := 0
-		err := db.Read(ctx, func(q *store.Snap) error {
-			return store.Each(q, sqlCallbacks, func(r *callbackRow) error {
-				read++
-				after = r.id
-				for _, needle := range needles {
-					if bytes.Contains(r.body, []byte(needle)) {
-						n++
-						break
-					}
+		err := db.Read(ctx, func(q *store.Snap) (err error) {
+			after, more, err = intake.Bodies(q, after, callbackPage, func(_ int64, body []byte) {
+				if slices.ContainsFunc(needles, func(needle string) bool { return bytes.Contains(body, []byte(needle)) }) {
+					n++
 				}
-				return nil
-			}, after, callbackPage)
+			})
+			return err
 		})
 		if err != nil {
 			return n, err
 		}
-		more = read == callbackPage
 	}
 	return n, nil
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -11,7 +12,9 @@ import (
 
 	"janela/internal/access"
 	"janela/internal/dossier"
+	"janela/internal/outbox"
 	"janela/internal/store"
+	"janela/internal/whatsapp"
 )
 
 // DossierRequest asks for everything that is known of a person.
@@ -72,4 +75,49 @@ func (c *Client) Dossier(ctx context.Context, in DossierRequest, w io.Writer) er
 	}
 	defer func() { _ = resp.Body.Close() }()
 	return copyAnswer(w, resp.Body)
+}
+
+// ForgetRequest asks that a person be forgotten.
+type ForgetRequest struct {
+	Of string `json:"of"` // a number as people write it, or an id as Meta writes it
+}
+
+// ForgetReply says what was done.
+type ForgetReply = dossier.Forgotten
+
+// forget removes what is known of a person, for ever.
+func (s *Server) forget(w http.ResponseWriter, r *http.Request) error {
+	var in ForgetRequest
+	if err := decode(r, &in); err != nil {
+		return err
+	}
+	if s.cfg.Ledger == nil {
+		return notFound("the consent ledger is not sealed here")
+	}
+	var p Person
+	err := s.cfg.DB.Read(r.Context(), func(q *store.Snap) (err error) {
+		p, err = s.person(q, in.Of)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !p.Known {
+		return notFound("nobody is known by that").hint("who was forgotten already cannot be found any more")
+	}
+	patient(w)
+	cfg := dossier.Config{DB: s.cfg.DB, Ledger: s.cfg.Ledger, Outcomes: s.cfg.Outcomes}
+	out, err := dossier.Forget(r.Context(), cfg, p.Contact, []whatsapp.Identity{p.identity}, Actor(r.Context()))
+	if errors.Is(err, outbox.ErrSending) {
+		return refused(CodeBusy, "a message to this person is on its way at this moment").hint("try again in a moment")
+	}
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, out)
+}
+
+// Forget removes what is known of a person.
+func (c *Client) Forget(ctx context.Context, in ForgetRequest) (out ForgetReply, err error) {
+	return out, c.call(ctx, "POST", "/v1/forget", nil, in, &out)
 }

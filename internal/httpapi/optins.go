@@ -127,9 +127,12 @@ func (c *call) recordGrant(tx *store.Tx, in optinGrant) (optinReply, error) {
 	}
 	for _, category := range in.categories {
 		rec, err := optin.Record(tx, optin.Grant{Identity: in.to.Identity(), Category: category, Scope: in.scope, Purpose: in.purpose,
-			Source: optin.SourceAPI, Actor: c.actor(), Evidence: in.evidence, At: in.at})
+			Source: optin.SourceAPI, Actor: c.actor(), Evidence: in.evidence, At: in.at, AfterForgetting: in.anew})
 		if errors.Is(err, optin.ErrInvalid) {
 			return out, malformed("at is before WhatsApp existed")
+		}
+		if errors.Is(err, optin.ErrForgotten) {
+			return out, publicProblem(codeForgotten, "where they have agreed anew, since then, say after_forgetting")
 		}
 		if err != nil {
 			return out, err

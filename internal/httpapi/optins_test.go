@@ -3,15 +3,18 @@ package httpapi
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"janela/internal/access"
 	"janela/internal/contacts"
+	"janela/internal/dossier"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
+	"janela/optin"
 )
 
 const grantText = `"source":"web_form","text":"Aceito receber ofertas","text_version":"v3","at":"2026-11-20T10:00:00-03:00"`
@@ -174,5 +177,33 @@ func TestOptinsRefused(t *testing.T) {
 	view := decodeAs[optinView](t, d.ask("POST", "/v1/optins/lookup", "app", fmt.Sprintf(`{"to":%q}`, to)), 200)
 	if view.Known || len(view.Events) != 0 || view.Standing[0].State != "no_opt_in" {
 		t.Errorf("%+v", view)
+	}
+}
+
+// Who was forgotten comes back only by their own word, later.
+func TestOptinOfTheForgotten(t *testing.T) {
+	d := newDesk(t, unlimited(), nil).open()
+	keys, err := optin.OpenKeys(filepath.Join(t.TempDir(), "optin.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ledger := optin.NewLedger(optin.LedgerConfig{DB: d.db, Keys: keys, Head: filepath.Join(t.TempDir(), "head")})
+	to := d.phone()
+	post := func(body string) told { return d.ask("POST", "/v1/optins", "app", body, "Idempotency-Key", unique()) }
+	post(grantFor(to, `["marketing"]`))
+	view := decodeAs[optinView](t, d.ask("POST", "/v1/optins/lookup", "app", fmt.Sprintf(`{"to":%q}`, to)), 200)
+	_, err = dossier.Forget(t.Context(), dossier.Config{DB: d.db, Ledger: ledger, Outcomes: func(*store.Tx, []outbox.Outcome) error { return nil }},
+		view.Contact, nil, "maria")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.advance(time.Hour)
+	now := d.wall().Format(time.RFC3339)
+	again := strings.Replace(grantFor(to, `["marketing"]`), "2026-11-20T10:00:00-03:00", now, 1)
+	post(again).wantCode(t, 403, "forgotten")
+	post(strings.Replace(grantFor(to, `["marketing"]`), `"purpose"`, `"after_forgetting":true,"purpose"`, 1)).wantCode(t, 403, "forgotten")
+	out := decodeAs[optinReply](t, post(strings.Replace(again, `"purpose"`, `"after_forgetting":true,"purpose"`, 1)), 201)
+	if out.Results[0].State != "granted" {
+		t.Errorf("%+v", out)
 	}
 }

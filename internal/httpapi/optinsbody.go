@@ -20,12 +20,13 @@ type optinGrant struct {
 	scope, purpose string
 	evidence       optin.Evidence
 	at             time.Time
+	anew           bool // the person was asked again after they had been forgotten
 }
 
 // readGrant reads the body of POST /v1/optins. A consent without the text, its
 // version, its origin and its time proves nothing.
 func readGrant(body []byte) (g optinGrant, err error) {
-	const known = "to, categories, scope, purpose, source, text, text_version, at, url, ip, user_agent, reference"
+	const known = "to, categories, scope, purpose, source, text, text_version, at, url, ip, user_agent, reference, after_forgetting"
 	var to string
 	err = readDocument(body, true, known, func(d document, name string) error {
 		switch name {
@@ -53,6 +54,8 @@ func readGrant(body []byte) (g optinGrant, err error) {
 			return d.text(name, &g.evidence.UserAgent)
 		case "reference":
 			return d.text(name, &g.evidence.Reference)
+		case "after_forgetting":
+			return d.flag(name, &g.anew)
 		default:
 			return errUnknown
 		}

@@ -18,6 +18,7 @@ const (
 	codeScope        = "scope"
 	codeBrowser      = "browser-refused"
 	codeMethod       = "method-not-allowed"
+	codeForgotten    = "forgotten"
 	codeKeyMissing   = "idempotency-key-missing"
 	codeKeyReused    = "idempotency-key-reused"
 	codeKeyInFlight  = "idempotency-in-flight"
@@ -47,6 +48,7 @@ var publicCodes = map[string]struct {
 	codeKeyMissing:           {http.StatusBadRequest, "an Idempotency-Key is needed"},
 	codeUnauthorized:         {http.StatusUnauthorized, "a valid API key is needed"},
 	codeScope:                {http.StatusForbidden, "this API key may not do that"},
+	codeForgotten:            {http.StatusForbidden, "this person asked to be forgotten"},
 	codeBrowser:              {http.StatusForbidden, "this is for servers, not for browsers"},
 	otp.CodePurpose:          {http.StatusForbidden, "codes of this purpose may not be asked for"},
 	otp.CodeCountry:          {http.StatusForbidden, "nothing may be sent to this country"},

@@ -94,6 +94,7 @@ func (s *Server) operations() map[string]operation {
 		"POST /v1/consents/grant":         s.grant,
 		"POST /v1/consents/revoke":        s.revoke,
 		"POST /v1/consents/import":        s.importConsents,
+		"POST /v1/forget":                 s.forget,
 		"POST /v1/dossier":                s.dossier,
 		"GET /v1/consents/export":         s.exportConsents,
 		"GET /v1/consents/verify":         s.verify,

@@ -42,6 +42,9 @@ type DB struct {
 	readerCount int
 	urgent      chan *job
 	bulk        chan *job
+	scrub       chan *job // unbuffered: nobody is left waiting when the writer ends
+	file        string
+	carried     sync.Map // by type
 	quit        chan struct{}
 	done        sync.WaitGroup
 	closing     sync.Once
@@ -73,6 +76,8 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		lock:   flock.New(cfg.Path+".lock", flock.SetPermissions(0o600)),
 		urgent: make(chan *job, 1024),
 		bulk:   make(chan *job, 1024),
+		scrub:  make(chan *job),
+		file:   cfg.Path,
 		quit:   make(chan struct{}),
 		free:   make(chan *conn, maxReaders),
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -24,10 +26,12 @@ func (db *DB) Commits() int64 { return db.stats.commits.Load() }
 type Querier interface {
 	Now() time.Time // one instant per transaction, never earlier than the one before
 	prepared(*Stmt) (*prepared, error)
+	carries() *sync.Map
 }
 
 // Tx is a writing transaction. It must not be kept after its function returned.
 type Tx struct {
+	db    *DB
 	conn  *conn
 	ids   *ids
 	now   int64
@@ -125,6 +129,7 @@ func (db *DB) wake(t Topic) {
 // Snap is a reading transaction: one consistent state. Keep it short, because
 // an open snapshot keeps the write-ahead log from shrinking.
 type Snap struct {
+	db   *DB
 	conn *conn
 	now  int64
 }
@@ -154,8 +159,22 @@ func (db *DB) Read(ctx context.Context, fn func(*Snap) error) error {
 		return fmt.Errorf("store: begin reading: %w", err)
 	}
 	defer func() { _ = c.exec("ROLLBACK") }()
-	return fn(&Snap{conn: c, now: db.current()})
+	return fn(&Snap{db: db, conn: c, now: db.current()})
 }
+
+// Carry keeps a value with the database, for functions that have nothing but a
+// transaction of it: one of each type. It is never written anywhere.
+func (db *DB) Carry(v any) { db.carried.Store(reflect.TypeOf(v), v) }
+
+// Carried returns the value of a type that the database carries.
+func Carried[T any](q Querier) (T, bool) {
+	v, _ := q.carries().Load(reflect.TypeFor[T]())
+	t, ok := v.(T)
+	return t, ok
+}
+
+func (tx *Tx) carries() *sync.Map  { return &tx.db.carried }
+func (s *Snap) carries() *sync.Map { return &s.db.carried }
 
 // Row is a pointer type that names the places its columns go to.
 type Row[T any] interface {

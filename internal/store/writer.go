@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"time"
 )
@@ -65,6 +66,34 @@ func (db *DB) submit(ctx context.Context, queue chan<- *job, fn func(*Tx) error)
 	return j.err
 }
 
+// scrubPatience is how long Scrub waits for readers of what is to go.
+const scrubPatience = 10 * time.Second
+
+// Scrub empties the write-ahead log, so that what was deleted or written over
+// stands nowhere any more: in the database itself its bytes were wiped
+// (secure_delete). It waits for snapshots that still need the log.
+func (db *DB) Scrub(ctx context.Context) error {
+	for waited := time.Duration(0); ; waited += scrubPause {
+		if err := db.submit(ctx, db.scrub, nil); err != nil {
+			return err
+		}
+		info, err := os.Stat(db.file + "-wal")
+		if errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
+			return nil
+		}
+		if err != nil || waited >= scrubPatience {
+			return fmt.Errorf("store: the write-ahead log could not be emptied: somebody reads from it: %w", errors.Join(err, ErrLost))
+		}
+		select {
+		case <-time.After(scrubPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+const scrubPause = 50 * time.Millisecond
+
 func (db *DB) closedErr() error {
 	if db.crashed.Load() {
 		return ErrCrashed
@@ -86,6 +115,9 @@ func (w *writer) run() {
 			w.turn(j, true)
 		case j := <-w.db.bulk:
 			w.turn(j, false)
+		case j := <-w.db.scrub:
+			_, j.err = w.conn.value("PRAGMA wal_checkpoint(TRUNCATE)")
+			close(j.done)
 		case <-w.db.quit:
 			w.drain()
 			return
@@ -113,7 +145,7 @@ func (w *writer) drain() {
 
 // turn runs one transaction: first, and whatever may join it.
 func (w *writer) turn(first *job, urgent bool) {
-	tx := &Tx{conn: w.conn, ids: w.ids, now: w.db.current()}
+	tx := &Tx{db: w.db, conn: w.conn, ids: w.ids, now: w.db.current()}
 	w.held = w.held[:0]
 	if err := w.begin(); err != nil {
 		first.err = err

@@ -42,6 +42,7 @@ CREATE INDEX identities_contact ON identities (contact_id);
 CREATE INDEX identities_match ON identities (match_key) WHERE match_key <> '';
 
 -- owner: optin
+-- personal
 -- The consent ledger, append only: what a contact granted or revoked, when, by
 -- what means. at is when the person did it, recorded_at when we wrote it down.
 -- evidence is JSON (text shown, its version, file and line, message, …).

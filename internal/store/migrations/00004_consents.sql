@@ -17,3 +17,26 @@ CREATE TABLE consent_seals (
   digest        BLOB NOT NULL,
   mac           BLOB NOT NULL
 );
+
+-- owner: optin
+-- That a contact was forgotten: its names are gone, and the evidence of its
+-- events was blanked. Sealed as events are, so that nothing else may blank one.
+CREATE TABLE forgettings (
+  id         INTEGER PRIMARY KEY,
+  contact_id INTEGER NOT NULL,
+  actor      TEXT NOT NULL,
+  at         INTEGER NOT NULL
+);
+CREATE INDEX forgettings_contact ON forgettings (contact_id, id);
+
+-- owner: optin
+-- Who must not come back by a list: keyed hashes of the names of the forgotten,
+-- exact, and by the wide key of a number. The key is in no database. lifted_at:
+-- the person agreed anew. They are part of what seals the forgetting.
+CREATE TABLE suppressions (
+  hash          TEXT NOT NULL,
+  forgetting_id INTEGER NOT NULL,
+  lifted_at     INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (hash, forgetting_id)
+);
+CREATE INDEX suppressions_forgetting ON suppressions (forgetting_id);

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -595,4 +596,29 @@ func TestDecoysAreDeliveredAsRealOnesAre(t *testing.T) {
 			t.Errorf("%s usually after %.2f s", stage, median)
 		}
 	}
+}
+
+// Another way is offered, asked for and shown for a decoy too, and nobody is
+// asked to bring its code.
+func TestDecoysFallBackToNobody(t *testing.T) {
+	inTown(t, func(t *testing.T, h *town) {
+		v := h.issue(t, asDecoy)
+		h.pass(30 * time.Second)
+		if got := h.resend(t, v.ID, Resend{Channel: sms}); got.Channel != sms || got.Delivery.State != "queued" || got.Delivery.Fallback != "sent" {
+			t.Errorf("%+v", got.Delivery)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if got := h.view(t, v.ID).Delivery; got.State != "sent" || got.Fallback != "sent" || got.At["sent"].IsZero() {
+			t.Errorf("%+v", got)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n, dials := len(h.smsc.log()), len(h.smsc.dialled()); n+dials > 0 {
+			t.Errorf("%d requests, %d connections", n, dials)
+		}
+		if got := h.verify(t, v.ID, "123456"); got != CodeInvalidCode {
+			t.Error(got)
+		}
+	})
 }

@@ -23,7 +23,8 @@
 //	the house          GET  /v1/status, /v1/audit
 //
 // A second face, Public, is for the business's own systems, over TCP and with
-// API keys: one-time codes, at /v1/otp.
+// API keys: one-time codes at /v1/otp, single messages at /v1/messages, consent
+// at /v1/optins, the ledger at /v1/conversations and /v1/contacts.
 //
 //	POST /v1/otp ─▶ key, scope ─▶ strict body ─┬─ one transaction ─────────────────┐
 //	POST /v1/otp/{id}/{verify|resend|cancel} ──┘  reply of before? · otp · keep it ├─▶ JSON or Problem
@@ -39,7 +40,8 @@
 //   - an answer that is no success is a Problem: title, detail, code, hint
 //   - no body, no phone and no text is logged; a full number stands only in the
 //     answer to somebody who may read the database anyway, and in the one to the
-//     right code
+//     right code; a wamid, which contains it, also in the answer to a key that
+//     may read conversations
 //   - no answer of the public face repeats anything of its request, and none
 //     tells another client's challenge from one that never was
 //   - what a repeated request gets again was kept in the transaction of its

@@ -15,7 +15,7 @@ import (
 
 func newOptin(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "optin", Short: "Record and show who agreed to be written to"}
-	cmd.AddCommand(newImport(a), newGrant(a), newRevoke(a), newConsents(a), newExport(a), newVerify(a), newDetector())
+	cmd.AddCommand(newImport(a), newGrant(a), newRevoke(a), newConsents(a), newExport(a), newVerify(a), newDetector(), newReview(a), newLink(a))
 	return cmd
 }
 

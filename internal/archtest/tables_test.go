@@ -26,6 +26,7 @@ import (
 	_ "janela/internal/daemon"
 	_ "janela/internal/dispatch"
 	_ "janela/internal/dossier"
+	_ "janela/internal/feed"
 	_ "janela/internal/gate"
 	_ "janela/internal/hooks"
 	_ "janela/internal/httpapi"

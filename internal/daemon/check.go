@@ -46,6 +46,8 @@ func (c *Config) check(doc *tomlfile.Document) tomlfile.Problems {
 	k.campaigns()
 	k.optin()
 	k.otp()
+	k.keywords()
+	k.hooks()
 	k.http()
 	return k.out
 }
@@ -85,6 +87,7 @@ func (k *checker) whatsapp() {
 	k.atLeast("whatsapp.sync_every", w.SyncEvery, 10*time.Second)
 	k.atLeast("whatsapp.send_timeout", w.SendTimeout, time.Second)
 	k.atLeast("whatsapp.drain", w.Drain, time.Second)
+	k.atLeast("whatsapp.webhook_silent", w.WebhookSilent, time.Minute)
 	if w.Senders < 1 || w.Senders > 1000 {
 		k.fault("whatsapp.senders", "senders must be from 1 to 1000", "64 suits most")
 	}

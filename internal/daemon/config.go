@@ -16,6 +16,7 @@ type Config struct {
 	Campaigns CampaignsConfig `toml:"campaigns"`
 	Optin     OptinConfig     `toml:"optin"`
 	OTP       OTPConfig       `toml:"otp"`
+	Hooks     []HookConfig    `toml:"hooks"`
 	HTTP      HTTPConfig      `toml:"http"`
 	Log       LogConfig       `toml:"log"`
 
@@ -39,10 +40,11 @@ type WhatsAppConfig struct {
 	VerifyToken     string          `toml:"verify_token" secret:"true"`
 	VerifyTokenFile string          `toml:"verify_token_file"`
 	Accounts        []AccountConfig `toml:"accounts"`
-	SyncEvery       time.Duration   `toml:"sync_every"`   // how often templates and numbers are read
-	SendTimeout     time.Duration   `toml:"send_timeout"` // how long one send may take
-	Senders         int             `toml:"senders"`      // requests in flight per lane
-	Drain           time.Duration   `toml:"drain"`        // how long a stop waits for them
+	SyncEvery       time.Duration   `toml:"sync_every"`     // how often templates and numbers are read
+	SendTimeout     time.Duration   `toml:"send_timeout"`   // how long one send may take
+	Senders         int             `toml:"senders"`        // requests in flight per lane
+	Drain           time.Duration   `toml:"drain"`          // how long a stop waits for them
+	WebhookSilent   time.Duration   `toml:"webhook_silent"` // marketing stops when no news of what was accepted came for so long
 }
 
 // AccountConfig is one WhatsApp business account.
@@ -85,7 +87,44 @@ type CampaignsConfig struct {
 
 // OptinConfig is the consent ledger.
 type OptinConfig struct {
-	KeyFile string `toml:"key_file"` // made on the first start
+	KeyFile      string          `toml:"key_file"`      // made on the first start
+	Confirm      ConfirmTexts    `toml:"confirm"`       // said to who stopped marketing
+	ConfirmAll   ConfirmTexts    `toml:"confirm_all"`   // marketing and utility
+	ConfirmCodes ConfirmTexts    `toml:"confirm_codes"` // one-time codes
+	Keywords     []KeywordConfig `toml:"keywords"`
+}
+
+// ConfirmTexts is what the person hears whose STOP was heard, in the language of
+// the word. "": nothing.
+type ConfirmTexts struct {
+	PT string `toml:"pt_BR"`
+	ES string `toml:"es"`
+	EN string `toml:"en"`
+}
+
+// KeywordConfig is a word by which people sign up.
+type KeywordConfig struct {
+	Words       []string `toml:"words"`
+	Categories  []string `toml:"categories"`
+	Scope       string   `toml:"scope"` // a number's name or a unit; "" for all
+	Purpose     string   `toml:"purpose"`
+	Text        string   `toml:"text"` // what is published beside the word: the proof
+	TextVersion string   `toml:"text_version"`
+}
+
+// HookConfig is a system of the business's own that hears what happens.
+type HookConfig struct {
+	Name       string        `toml:"name"`
+	URL        string        `toml:"url"`
+	Mode       string        `toml:"mode"` // events, passthrough
+	Events     []string      `toml:"events"`
+	Fields     []string      `toml:"fields"`
+	Numbers    []string      `toml:"numbers"`     // by name
+	SecretFile string        `toml:"secret_file"` // one per line; two while one is replaced
+	Timeout    time.Duration `toml:"timeout"`     // of one request
+	MaxAge     time.Duration `toml:"max_age"`     // how long a delivery is tried
+	MaxMB      int64         `toml:"max_mb"`      // what may wait, on disk
+	AtOnce     int           `toml:"at_once"`     // requests at a time
 }
 
 // OTPConfig is one-time codes. Without a purpose there are none.
@@ -128,11 +167,11 @@ func Defaults() Config {
 	return Config{
 		Store: StoreConfig{Path: "var/janela.db"},
 		WhatsApp: WhatsAppConfig{GraphVersion: "v25.0", SyncEvery: 5 * time.Minute, SendTimeout: 30 * time.Second,
-			Senders: 64, Drain: 30 * time.Second},
+			Senders: 64, Drain: 30 * time.Second, WebhookSilent: 15 * time.Minute},
 		Sandbox: SandboxConfig{Seed: 1, Latency: 40 * time.Millisecond, Listen: "127.0.0.1:0"},
 		Campaigns: CampaignsConfig{Folder: "campaigns.d", Status: "var/status", Poll: 500 * time.Millisecond, Stable: 2 * time.Second,
 			Region: "BR"},
-		Optin: OptinConfig{KeyFile: "var/optin.key"},
+		Optin: OptinConfig{KeyFile: "var/optin.key", Confirm: confirmStop, ConfirmAll: confirmStopAll, ConfirmCodes: confirmStopCodes},
 		OTP: OTPConfig{KeyFile: "var/otp.key", Countries: []string{"BR"}, RequireClientIP: true, MaxSends: 1000, MuteFor: time.Hour,
 			Limits: otp.DefaultLimits(), Fallback: FallbackConfig{Share: 0.2, PerDay: 2}},
 		HTTP: HTTPConfig{Listen: "127.0.0.1:8790", WebhookPath: "/webhooks/whatsapp"},

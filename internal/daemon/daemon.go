@@ -17,6 +17,8 @@ import (
 	"janela/internal/account"
 	"janela/internal/conversations"
 	"janela/internal/dispatch"
+	"janela/internal/feed"
+	"janela/internal/hooks"
 	"janela/internal/httpapi"
 	"janela/internal/intake"
 	"janela/internal/outbox"
@@ -53,6 +55,8 @@ type Daemon struct {
 	scheduler     *scheduler.Loop
 	dispatch      *dispatch.Dispatcher
 	intake        *intake.Intake
+	hooks         *hooks.Hooks
+	feed          *feed.Feed
 	ledger        *optin.Ledger
 	otp           *otp.OTP // nil: no codes are configured
 	api           *httpapi.Server
@@ -127,6 +131,10 @@ func (d *Daemon) build(ctx context.Context) error {
 	d.campaigns = campaigns.New(d.campaignsConfig())
 	d.scheduler = scheduler.NewLoop(d.db, d.campaigns.Fire, d.log)
 	d.metrics = newMetrics(d)
+	if d.hooks, err = hooks.New(ctx, hooks.Config{DB: d.db, Targets: d.cfg.hookTargets(d.log), Transport: d.hookTransport(), Log: d.log}); err != nil {
+		return err
+	}
+	d.feed = feed.New(feed.Config{DB: d.db, Hooks: d.hooks, Log: d.log})
 	codes, err := d.openCodes()
 	if err != nil {
 		return err
@@ -134,8 +142,9 @@ func (d *Daemon) build(ctx context.Context) error {
 	d.dispatch = dispatch.New(dispatch.Config{DB: d.db, Sender: d.clients.sender, PerSecond: d.perSecond, Outcomes: d.outcomes, Resync: d.account.Kick, Sent: d.metrics.sent,
 		Reveal: codes.reveal, Log: d.log, Senders: d.cfg.WhatsApp.Senders, Drain: d.cfg.WhatsApp.Drain})
 	d.intake = intake.New(intake.Config{DB: d.db, Secrets: d.secrets.appSecrets(d.log), VerifyToken: d.secrets.verifyToken(d.log),
-		Outcomes: d.outcomes, Resync: d.account.Kick, IdentityKey: codes.identityKey, NotRequested: codes.notRequested, Log: d.log})
-	d.api = httpapi.New(httpapi.Config{DB: d.db, Campaigns: d.campaigns, Account: d.account, Outcomes: d.outcomes, OTP: d.otp, Log: d.log,
+		Outcomes: d.outcomes, Resync: d.account.Kick, IdentityKey: codes.identityKey, NotRequested: codes.notRequested, Log: d.log,
+		Confirm: d.cfg.confirm, Offers: optin.NewOffers(d.cfg.offers()), Hooks: d.hooks, Silent: d.cfg.WhatsApp.WebhookSilent})
+	d.api = httpapi.New(httpapi.Config{DB: d.db, Campaigns: d.campaigns, Account: d.account, Outcomes: d.outcomes, OTP: d.otp, Hooks: d.hooks, Links: d.cfg.links(), Log: d.log,
 		Ledger: d.ledger, MAC: keys.MAC,
 		TestNumbers: d.testNumbers(), Zone: d.cfg.Campaigns.Timezone, Region: d.cfg.Campaigns.Region, Version: d.opt.Version,
 		Folder: d.cfg.file(d.cfg.Campaigns.Folder), Spool: filepath.Join(filepath.Dir(d.cfg.file(d.cfg.Store.Path)), "spool"),
@@ -158,6 +167,12 @@ func (d *Daemon) outcomes(tx *store.Tx, out []outbox.Outcome) error {
 		}
 	}
 	d.metrics.codeOutcomes(tx, out)
+	if err := d.intake.Accepted(tx, out); err != nil {
+		return err
+	}
+	if err := d.feed.Outcomes(tx, out); err != nil {
+		return err
+	}
 	if err := d.campaigns.Outcomes(tx, out); err != nil || d.otp == nil {
 		return err
 	}
@@ -234,6 +249,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		doors.Go(func() { s.serve(doorsCtx, d.log) })
 	}
 	d.loop(doorsCtx, &doors, "callbacks", d.intake.Run)
+	d.loop(doorsCtx, &doors, "webhooks", d.hooks.Run)
+	d.loop(ctx, &rooms, "feed", d.feed.Run)
+	d.loop(ctx, &rooms, "hearing", d.intake.Watch)
 	d.loop(doorsCtx, &doors, "consents", d.ledger.Run)
 	if d.sandbox != nil {
 		d.loop(doorsCtx, &doors, "sandbox", d.sandbox.Run)

@@ -32,7 +32,11 @@ func (d *Daemon) health(ctx context.Context) Health {
 		if err != nil {
 			return err
 		}
-		h.Alerts, err = d.codeAlerts(q)
+		if h.Alerts, err = d.codeAlerts(q); err != nil {
+			return err
+		}
+		more, err := d.hearingAlerts(q)
+		h.Alerts = append(h.Alerts, more...)
 		return err
 	})
 	if err != nil {

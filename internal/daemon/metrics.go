@@ -71,6 +71,9 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 		descReachReserve, descCodesLive, descCodesBudget} {
 		ch <- d
 	}
+	for _, d := range hearingDescs {
+		ch <- d
+	}
 }
 
 // Collect implements prometheus.Collector: it reads the tallies, never the
@@ -107,8 +110,18 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		if err != nil {
 			return err
 		}
+		heard, err := m.d.hearingAlerts(q)
+		if err != nil {
+			return err
+		}
+		err = m.hearing(q, func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
+			ch <- prometheus.MustNewConstMetric(d, kind, v, labels...)
+		})
+		if err != nil {
+			return err
+		}
 		more, err := m.d.codeAlerts(q)
-		alerts += len(more)
+		alerts += len(more) + len(heard)
 		if err != nil || m.d.otp == nil {
 			return err
 		}

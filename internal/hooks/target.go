@@ -98,46 +98,63 @@ var (
 	patternForm = regexp.MustCompile(`^[A-Za-z0-9_.*]{1,128}$`)
 )
 
-// Check returns every fault of the targets, without their addresses.
+// Fault is what is wrong with a target, without its address.
+type Fault struct {
+	Target int    // its place in the list
+	Key    string // of the configuration: name, url, mode, events, fields, secret_file
+	Text   string
+}
+
+// Check returns every fault of the targets as one error.
 func Check(targets []Target) error {
 	var faults []error
+	for _, f := range Faults(targets) {
+		faults = append(faults, fmt.Errorf("hooks: target %q: %s", targets[f.Target].Name, f.Text))
+	}
+	return errors.Join(faults...)
+}
+
+// Faults returns every fault of the targets.
+func Faults(targets []Target) (out []Fault) {
 	for i, t := range targets {
-		fault := func(format string, args ...any) {
-			faults = append(faults, fmt.Errorf("hooks: target %q: %s", t.Name, fmt.Sprintf(format, args...)))
+		fault := func(key, format string, args ...any) {
+			out = append(out, Fault{i, key, fmt.Sprintf(format, args...)})
 		}
 		if !nameForm.MatchString(t.Name) {
-			fault("a name has lower case letters, digits, - and _, at most 64")
+			fault("name", "a name has lower case letters, digits, - and _, at most 64")
 		}
 		if slices.ContainsFunc(targets[:i], func(o Target) bool { return o.Name == t.Name }) {
-			fault("there are two of that name")
+			fault("name", "there are two of that name")
 		}
 		if err := checkURL(t.URL); err != nil {
-			fault("%v", err)
+			fault("url", "%v", err)
 		}
-		for _, p := range slices.Concat(t.Events, t.Fields) {
-			if !patternForm.MatchString(p) {
-				fault("%q is no event or field: write letters, digits, _ and dots, with * for any characters", p)
+		for key, patterns := range map[string][]string{"events": t.Events, "fields": t.Fields} {
+			for _, p := range patterns {
+				if !patternForm.MatchString(p) {
+					fault(key, "%q is no event or field: write letters, digits, _ and dots, with * for any characters", p)
+				}
 			}
 		}
 		switch t.Mode {
 		case Events:
 			if t.Secrets == nil || len(t.Secrets()) == 0 {
-				fault("mode events needs a secret: its receiver could not tell who writes")
+				fault("secret_file", "mode events needs a secret: its receiver could not tell who writes")
 			} else if _, err := Sign(t.Secrets(), "", time.Time{}, nil); err != nil {
-				fault("%v", err)
+				fault("secret_file", "%v", err)
 			}
 			if len(t.Fields) > 0 {
-				fault("fields are for mode passthrough; mode events has events")
+				fault("fields", "fields are for mode passthrough; mode events has events")
 			}
 		case Passthrough:
 			if len(t.Events) > 0 {
-				fault("events are for mode events; mode passthrough has fields")
+				fault("events", "events are for mode events; mode passthrough has fields")
 			}
 		default:
-			fault("mode is events or passthrough")
+			fault("mode", "mode is events or passthrough")
 		}
 	}
-	return errors.Join(faults...)
+	return out
 }
 
 // checkURL never shows the address: its errors end in logs.

@@ -13,6 +13,7 @@ import (
 	"janela/campaigns"
 	"janela/internal/account"
 	"janela/internal/dispatch"
+	"janela/internal/hooks"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -35,6 +36,8 @@ type Config struct {
 	Health      func(ctx context.Context) Health   // nil: not told
 	Reach       func(now time.Time) dispatch.Reach // nil: not told
 	OTP         *otp.OTP                           // nil: no codes are sent
+	Hooks       *hooks.Hooks                       // nil: no system hears what happens
+	Links       []LinkWord                         // words by which people sign up
 	Ledger      *optin.Ledger                      // nil: consents are not sealed
 	MAC         MAC                                // of what the public face must recognise and may not keep; codes have their own
 	Log         *slog.Logger
@@ -111,6 +114,16 @@ func (s *Server) operations() map[string]operation {
 		"GET /v1/otp/doctor":              s.doctor,
 		"POST /v1/otp/unlock":             s.unlock,
 		"POST /v1/otp/keys/rotate":        s.rotateKey,
+		"GET /v1/reviews":                 s.reviews,
+		"POST /v1/reviews/{id}/stop":      s.stopReview,
+		"POST /v1/reviews/{id}/keep":      s.keepReview,
+		"GET /v1/link":                    s.link,
+		"GET /v1/hooks":                   s.hookTargets,
+		"GET /v1/hooks/{name}/deliveries": s.hookDeliveries,
+		"POST /v1/hooks/{name}/pause":     s.pauseHook,
+		"POST /v1/hooks/{name}/resume":    s.resumeHook,
+		"POST /v1/hooks/{name}/retry":     s.retryHook,
+		"POST /v1/deliveries/{id}/retry":  s.retryDelivery,
 		"GET /v1/status":                  s.status,
 		"GET /v1/audit":                   s.audit,
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"janela/internal/hooks"
 	"janela/internal/outbox"
@@ -39,6 +40,9 @@ type Config struct {
 	Confirm func(optin.Keyword) string
 	// Offers are the words by which people sign up.
 	Offers optin.Offers
+	// Silent is how long news of accepted messages may be missing before Watch stops
+	// marketing.
+	Silent time.Duration
 	// Hooks hand callbacks on, and tell of what people say; nil: to nobody.
 	Hooks *hooks.Hooks
 	// Resync asks for a fresh look at an account's templates and numbers.

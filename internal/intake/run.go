@@ -134,6 +134,9 @@ func (in *Intake) applyAll(ctx context.Context, group []job) error {
 		last := len(group) > 1 || from+perTurn >= len(group[0].events)
 		unknown := 0
 		err := in.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+			if err := in.hear(tx, group); err != nil {
+				return err
+			}
 			for _, j := range group {
 				strange, err := in.apply(tx, j, from)
 				if err != nil {

@@ -50,6 +50,15 @@
 //	message NAME WHO TEXT | template=T [client=] [number=] [send-at=TIME] [expires=TIME] [key=] [want=202]
 //	expect-message NAME STATUS [reason=R] [conversation=CATEGORY/ORIGIN] [replies=N]
 //
+// The business's own systems, which verify every webhook as they were told to:
+//
+//	hook NAME events|passthrough [events=PATTERN] [fields=FIELD] [numbers=NAME]   before start
+//	receivers up, receivers down
+//	decide WHO stop|keep             the open review of a person; operate PATH: another operation
+//	expect-hooks NAME N [TYPE]       webhooks that came, each once
+//	expect-hook-text NAME TEXT       ' stands for "
+//	expect-callbacks-passed NAME     every callback that was stored, byte for byte
+//
 // One-time codes, asked for as a business's own system does:
 //
 //	code NAME WHO PURPOSE [client=] [ip=] [binding=] [locale=] [device=] [trusted=true] [consent=SOURCE] [key=] [want=202]

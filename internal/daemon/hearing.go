@@ -19,7 +19,7 @@ import (
 var (
 	confirmStop = ConfirmTexts{
 		PT: "Pronto: você não vai mais receber nossas ofertas. Avisos do que você pediu continuam; para parar tudo, responda SAIR DE TUDO.",
-		ES: "Listo: ya no recibirás nuestras ofertas. Los avisos de lo que pediste continúan; para detener todo, responde SALIR TODO.",
+		ES: "Listo: ya no recibirás nuestras ofertas. Los avisos de lo que pediste continúan; para detener todo, responde BAJA TOTAL.",
 		EN: "Done: you will get no more offers from us. Notices about what you ordered continue; to stop everything, reply STOP ALL.",
 	}
 	confirmStopAll = ConfirmTexts{

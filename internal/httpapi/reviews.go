@@ -38,9 +38,6 @@ type ReviewPage struct {
 	Waiting int64    `json:"waiting"`        // how many are open in all
 }
 
-// maxPage bounds a page.
-const maxPage = 500
-
 // reviews lists what waits for a decision, the oldest first.
 func (s *Server) reviews(w http.ResponseWriter, r *http.Request) error {
 	after, err := whole(r, "after", 0)

@@ -37,13 +37,10 @@ type world struct {
 	talk    talk
 	sms     smsSystem
 	replies []string // what the API answered
-<<<<<<< HEAD
 	metrics string   // of the last life that was stopped
-=======
 
 	hooks     map[string]string // systems that hear, by name: mode and filters
 	receivers *receivers
->>>>>>> 77219a0 (hooks wired: targets in config.toml, callbacks passed on, a feed of what the ledgers took up; webhook_silent; reviews, links and hooks by command; scripts)
 }
 
 // house is one life of the daemon.
@@ -108,14 +105,9 @@ listen = "` + listenAddr + `"
 
 func newWorld(s *script, dir string) *world {
 	return &world{script: s, dir: dir, net: newNetwork(), logs: &logs{}, env: map[string]string{}, meta: newMeta(),
-<<<<<<< HEAD
 		alerts: map[string]bool{}, consent: map[string][]wish{}, secrets: []string{token, appSecret, verify, smsSecret},
-		talk: talk{}, codes: codes{keys: map[string]string{}, challenges: map[string]*challenge{}}}
-=======
-		alerts: map[string]bool{}, consent: map[string][]wish{}, secrets: []string{token, appSecret, verify},
 		hooks: map[string]string{}, receivers: &receivers{secret: hooks.NewSecret(), got: map[string]map[string]string{}, said: map[string][]string{}},
-		codes: codes{keys: map[string]string{}, challenges: map[string]*challenge{}}}
->>>>>>> 77219a0 (hooks wired: targets in config.toml, callbacks passed on, a feed of what the ledgers took up; webhook_silent; reviews, links and hooks by command; scripts)
+		talk: talk{}, codes: codes{keys: map[string]string{}, challenges: map[string]*challenge{}}}
 }
 
 func (w *world) path(parts ...string) string {
@@ -137,13 +129,9 @@ func (w *world) prepare() error {
 	if f, err := w.script.file("config.toml"); err == nil {
 		config = f.Data
 	}
-<<<<<<< HEAD
-	for name, data := range map[string][]byte{"config.toml": config, "token": []byte(token), "app-secret": []byte(appSecret), "verify-token": []byte(verify), "sms-secret": []byte(smsSecret)} {
-=======
 	config = append(slices.Clone(config), w.hookConfig()...)
 	w.secrets = append(w.secrets, w.receivers.secret)
-	for name, data := range map[string][]byte{"hook-secret": []byte(w.receivers.secret), "config.toml": config, "token": []byte(token), "app-secret": []byte(appSecret), "verify-token": []byte(verify)} {
->>>>>>> 77219a0 (hooks wired: targets in config.toml, callbacks passed on, a feed of what the ledgers took up; webhook_silent; reviews, links and hooks by command; scripts)
+	for name, data := range map[string][]byte{"hook-secret": []byte(w.receivers.secret), "config.toml": config, "token": []byte(token), "app-secret": []byte(appSecret), "verify-token": []byte(verify), "sms-secret": []byte(smsSecret)} {
 		if err := os.WriteFile(w.path(name), data, 0o600); err != nil {
 			return err
 		}
@@ -265,12 +253,8 @@ func (w *world) close() error {
 	if w.house != nil {
 		err = w.stop()
 	}
-<<<<<<< HEAD
-	return errors.Join(err, w.meta.down(), w.sms.down())
-=======
 	w.receivers.down()
-	return errors.Join(err, w.meta.down())
->>>>>>> 77219a0 (hooks wired: targets in config.toml, callbacks passed on, a feed of what the ledgers took up; webhook_silent; reviews, links and hooks by command; scripts)
+	return errors.Join(err, w.meta.down(), w.sms.down())
 }
 
 // settle waits until everything that can happen now has happened.

@@ -181,8 +181,12 @@ func DecideReview(tx *store.Tx, id int64, stop bool, actor string) (Review, []ou
 	var out []outbox.Outcome
 	if stop {
 		ids, err := contacts.Identities(tx, r.Contact)
-		if err != nil || len(ids) == 0 {
-			return r, nil, errors.Join(err, ErrNoReview)
+		if err != nil {
+			return r, nil, err
+		}
+		if len(ids) == 0 { // forgotten meanwhile: suppressed for ever
+			r, _, err = ReviewByID(tx, id)
+			return r, nil, err
 		}
 		_, out, err = Revoke(tx, Revocation{Identities: ids, Categories: []whatsapp.Category{whatsapp.Marketing}, Source: SourceWhatsApp, Actor: actor,
 			Evidence: Evidence{Text: r.Text, Origin: "reply to number " + r.Number, Via: "decided by an operator; the rule was " + r.Hint.Rule}, At: r.SaidAt})

@@ -85,7 +85,7 @@ func (l *Ledger) Forget(tx *store.Tx, contacts []int64, ids []whatsapp.Identity,
 		if err := writeSeals(tx, []seal{next}); err != nil {
 			return err
 		}
-		for _, stmt := range []*store.Stmt{sqlBlank, sqlNoText} {
+		for _, stmt := range []*store.Stmt{sqlBlank, sqlNoText, sqlForgetOffers} {
 			if _, err := tx.Exec(stmt, contact); err != nil {
 				return err
 			}
@@ -100,6 +100,18 @@ type hidden struct{ forgetting, at int64 }
 // Fields names the places of sqlHidden's columns.
 func (h *hidden) Fields() []any { return []any{&h.forgetting, &h.at} }
 
+// forgotten returns what stands against a grant.
+func forgotten(tx *store.Tx, g *Grant) ([]hidden, error) {
+	if _, any, err := store.Value[int64](tx, sqlAny); err != nil || !any {
+		return nil, err
+	}
+	keys, ok := store.Carried[*Keys](tx)
+	if !ok {
+		return nil, errors.New("optin: people were forgotten, and the key that tells who is not there")
+	}
+	return store.All[hidden](tx, sqlHidden, keys.nameHash(g.Identity, false), keys.nameHash(g.Identity, true))
+}
+
 // checkForgotten refuses a grant of somebody who was forgotten, unless the
 // person agreed anew, themselves and later: then they may be written to again.
 // Codes are apart: who asks for one is there.
@@ -107,14 +119,7 @@ func checkForgotten(tx *store.Tx, g *Grant) error {
 	if g.Category == whatsapp.Authentication {
 		return nil
 	}
-	if _, any, err := store.Value[int64](tx, sqlAny); err != nil || !any {
-		return err
-	}
-	keys, ok := store.Carried[*Keys](tx)
-	if !ok {
-		return errors.New("optin: people were forgotten, and the key that tells who is not there")
-	}
-	rows, err := store.All[hidden](tx, sqlHidden, keys.nameHash(g.Identity, false), keys.nameHash(g.Identity, true))
+	rows, err := forgotten(tx, g)
 	if err != nil {
 		return err
 	}

@@ -56,18 +56,20 @@ func invalid(format string, args ...any) error {
 
 // Evidence is the proof of an event. It is stored as JSON, never logged.
 type Evidence struct {
-	Text      string `json:"text,omitempty"`       // what the person was shown, or wrote
-	Version   string `json:"version,omitempty"`    // which version of that text
-	Reference string `json:"reference,omitempty"`  // where the business keeps its own proof
-	Origin    string `json:"origin,omitempty"`     // where it was collected: site form, shop, call
-	URL       string `json:"url,omitempty"`        // the page on which the person agreed
-	IP        string `json:"ip,omitempty"`         // the address from which
-	UserAgent string `json:"user_agent,omitempty"` // the browser with which
-	File      string `json:"file,omitempty"`       // name of the imported file
-	FileHash  string `json:"file_hash,omitempty"`  // SHA-256 of its bytes, hex
-	Line      int    `json:"line,omitempty"`       // line in it, counted from 1
-	Message   string `json:"message,omitempty"`    // our id of the inbound message
-	Via       string `json:"via,omitempty"`        // why a revocation stands with a contact that did not give it itself
+	Text      string    `json:"text,omitempty"`       // what the person was shown, or wrote
+	Version   string    `json:"version,omitempty"`    // which version of that text
+	Reference string    `json:"reference,omitempty"`  // where the business keeps its own proof
+	Origin    string    `json:"origin,omitempty"`     // where it was collected: site form, shop, call
+	URL       string    `json:"url,omitempty"`        // the page on which the person agreed
+	IP        string    `json:"ip,omitempty"`         // the address from which
+	UserAgent string    `json:"user_agent,omitempty"` // the browser with which
+	File      string    `json:"file,omitempty"`       // name of the imported file
+	FileHash  string    `json:"file_hash,omitempty"`  // SHA-256 of its bytes, hex
+	Line      int       `json:"line,omitempty"`       // line in it, counted from 1
+	Message   string    `json:"message,omitempty"`    // our id of the inbound message
+	Asked     string    `json:"asked,omitempty"`      // RFC 3339: when the person first agreed, where they had to confirm it
+	Confirmed *Evidence `json:"confirmed,omitempty"`  // how they confirmed it
+	Via       string    `json:"via,omitempty"`        // why a revocation stands with a contact that did not give it itself
 }
 
 // Grant is a person's consent to messages of one category.

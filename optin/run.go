@@ -26,6 +26,8 @@ const (
 	sealPause = time.Second
 	// sealRetry is how long the loop waits after a failure.
 	sealRetry = 10 * time.Second
+	// sweepEvery is how often what was not confirmed in time is looked for.
+	sweepEvery = time.Hour
 	// sealStop bounds what the loop still does when it is stopped.
 	sealStop = 5 * time.Second
 )
@@ -69,6 +71,9 @@ func (l *Ledger) Run(ctx context.Context) error {
 	wakes := l.cfg.DB.Wakes(Topic)
 	for {
 		pause := sealPause
+		if err := l.sweep(ctx); err != nil && ctx.Err() == nil {
+			l.cfg.Log.Error("consents that were not confirmed in time stay", "error", err)
+		}
 		if _, err := l.seal(ctx, yield); err != nil && ctx.Err() == nil {
 			pause = sealRetry
 			if errors.Is(err, ErrBroken) {
@@ -80,6 +85,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 			case <-wakes:
+			case <-time.After(sweepEvery):
 			}
 		}
 		sleep(ctx, pause)
@@ -99,6 +105,14 @@ func (l *Ledger) Run(ctx context.Context) error {
 func yield(ctx context.Context, began time.Time) {
 	took := time.Since(began)
 	sleep(ctx, time.Duration(float64(took)*(1/sealShare-1)))
+}
+
+// sweep removes what was not confirmed in time.
+func (l *Ledger) sweep(ctx context.Context) error {
+	return l.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+		_, err := SweepPending(tx, 200)
+		return err
+	})
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -153,9 +153,7 @@ func TestTamperingIsFoundAndLocated(t *testing.T) {
 		s.tamperAll(stmt)
 	}
 	rapid.Check(t, func(rt *rapid.T) {
-		for _, stmt := range restoreTables {
-			s.tamperAll(stmt)
-		}
+		s.restore()
 		s.intact()
 		n := int64(len(s.events))
 		seq := rapid.Int64Range(1, n).Draw(rt, "seq")
@@ -278,6 +276,45 @@ func TestTamperingIsFoundAndLocated(t *testing.T) {
 			}
 		}
 	})
+}
+
+// No field of an event, and none of a seal, can be changed unseen.
+func TestEveryFieldIsSealed(t *testing.T) {
+	s := newSealed(t, 4)
+	for _, stmt := range keepTables {
+		s.tamperAll(stmt)
+	}
+	for seq := int64(1); seq <= int64(len(s.events)); seq++ {
+		event := s.events[seq-1]
+		tries := map[string]*store.Stmt{"evidence": tamperEvidence}
+		for field, stmt := range tamperEvent {
+			tries[field] = stmt
+		}
+		for field, stmt := range tries {
+			s.tamper(stmt, event)
+			if r := s.verify(); !slices.ContainsFunc(r.Faults, func(f Fault) bool {
+				return f.Seq == seq && f.Event == event && (f.Kind == FaultEventAltered || f.Kind == FaultEvidenceAltered)
+			}) {
+				t.Errorf("%s of event %d was changed unseen: %+v", field, event, r.Faults)
+			}
+			s.restore()
+		}
+		for field, stmt := range tamperSeal {
+			s.tamper(stmt, seq)
+			if r := s.verify(); !slices.ContainsFunc(r.Faults, func(f Fault) bool { return f.Seq == seq && f.Kind == FaultSealAltered }) {
+				t.Errorf("%s of seal %d was changed unseen: %+v", field, seq, r.Faults)
+			}
+			s.restore()
+		}
+	}
+	s.intact()
+}
+
+func (s *sealed) restore() {
+	s.Helper()
+	for _, stmt := range restoreTables {
+		s.tamperAll(stmt)
+	}
 }
 
 func mapsKeys[V any](m map[string]V) func(func(string) bool) {

@@ -10,14 +10,15 @@ import (
 // personalTables hold personal data, each with the reason. When one is forgotten
 // at a person's request, these are the places.
 var personalTables = map[string]string{
-	"identities":      "by which Meta or the business names a person",
-	"messages":        "address and parameters",
-	"rejects":         "what was wrong with a row of an audience",
-	"consent_events":  "the evidence of a consent: texts, addresses",
-	"callbacks":       "Meta's callbacks as they came",
-	"challenges":      "the caller's own metadata",
-	"consent_reviews": "what a person wrote, until it is decided what it means",
-	"hook_payloads":   "Meta's callbacks on their way to a chatbot, until they have arrived",
+	"identities":       "by which Meta or the business names a person",
+	"messages":         "address and parameters",
+	"rejects":          "what was wrong with a row of an audience",
+	"pending_consents": "the evidence of a consent that is not confirmed yet",
+	"consent_events":   "the evidence of a consent: texts, addresses",
+	"callbacks":        "Meta's callbacks as they came",
+	"challenges":       "the caller's own metadata",
+	"consent_reviews":  "what a person wrote, until it is decided what it means",
+	"hook_payloads":    "Meta's callbacks on their way to a chatbot, until they have arrived",
 }
 
 // names of columns that hold personal data.

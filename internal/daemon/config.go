@@ -88,6 +88,7 @@ type CampaignsConfig struct {
 // OptinConfig is the consent ledger.
 type OptinConfig struct {
 	KeyFile      string          `toml:"key_file"`      // made on the first start
+	DoubleOptIn  bool            `toml:"double_opt_in"` // every grant by the API has to be confirmed by the person
 	Confirm      ConfirmTexts    `toml:"confirm"`       // said to who stopped marketing
 	ConfirmAll   ConfirmTexts    `toml:"confirm_all"`   // marketing and utility
 	ConfirmCodes ConfirmTexts    `toml:"confirm_codes"` // one-time codes

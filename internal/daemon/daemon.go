@@ -145,7 +145,7 @@ func (d *Daemon) build(ctx context.Context) error {
 		Outcomes: d.outcomes, Resync: d.account.Kick, IdentityKey: codes.identityKey, NotRequested: codes.notRequested, Log: d.log,
 		Confirm: d.cfg.confirm, Offers: optin.NewOffers(d.cfg.offers()), Hooks: d.hooks, Silent: d.cfg.WhatsApp.WebhookSilent})
 	d.api = httpapi.New(httpapi.Config{DB: d.db, Campaigns: d.campaigns, Account: d.account, Outcomes: d.outcomes, OTP: d.otp, Hooks: d.hooks, Links: d.cfg.links(), Log: d.log,
-		Ledger: d.ledger, MAC: keys.MAC,
+		Ledger: d.ledger, DoubleOptIn: d.cfg.Optin.DoubleOptIn, MAC: keys.MAC,
 		TestNumbers: d.testNumbers(), Zone: d.cfg.Campaigns.Timezone, Region: d.cfg.Campaigns.Region, Version: d.opt.Version,
 		Folder: d.cfg.file(d.cfg.Campaigns.Folder), Spool: filepath.Join(filepath.Dir(d.cfg.file(d.cfg.Store.Path)), "spool"),
 		Health: func(ctx context.Context) httpapi.Health { return httpapi.Health(d.health(ctx)) }, Reach: d.dispatch.Reach})

@@ -23,14 +23,15 @@ import (
 // Personal says of every table that holds personal data what forgetting somebody
 // does to it.
 var Personal = map[string]string{
-	"identities":      "removed",
-	"consent_events":  "the evidence is blanked; its hash stays in the seal",
-	"consent_reviews": "the text is blanked",
-	"messages":        "address, parameters and Meta's id are blanked; what is queued is cancelled",
-	"callbacks":       "those that name the person are emptied",
-	"hook_payloads":   "those that name the person and have not arrived are emptied",
-	"challenges":      "metadata and masked number are blanked",
-	"rejects":         "nothing: they hold a line's number and a reason, and no number or name",
+	"identities":       "removed",
+	"consent_events":   "the evidence is blanked; its hash stays in the seal",
+	"consent_reviews":  "the text is blanked",
+	"messages":         "address, parameters and Meta's id are blanked; what is queued is cancelled",
+	"callbacks":        "those that name the person are emptied",
+	"hook_payloads":    "those that name the person and have not arrived are emptied",
+	"pending_consents": "removed",
+	"challenges":       "metadata and masked number are blanked",
+	"rejects":          "nothing: they hold a line's number and a reason, and no number or name",
 }
 
 // Config says what Forget works with.

@@ -19,15 +19,18 @@ import (
 // optinReply says what became of a grant or a revocation. It is kept for
 // repeats, and names nobody.
 type optinReply struct {
-	ToMasked  string       `json:"to_masked"`
-	Results   []optinState `json:"results"`
+	ID        string       `json:"id,omitempty"`         // of what waits to be confirmed: nothing is recorded yet
+	Status    string       `json:"status,omitempty"`     // pending
+	ExpiresAt string       `json:"expires_at,omitempty"` // until when
+	ToMasked  string       `json:"to_masked,omitempty"`
+	Results   []optinState `json:"results,omitempty"`
 	Cancelled int          `json:"cancelled,omitempty"` // queued messages that a revocation cancelled
 }
 
 // optinState is what holds for one category afterwards.
 type optinState struct {
 	Category whatsapp.Category `json:"category"`
-	Scope    string            `json:"scope"`
+	Scope    string            `json:"scope,omitempty"`
 	State    string            `json:"state"`             // granted, opted_out; of a revocation revoked
 	Event    int64             `json:"event,omitempty"`   // of a grant
 	Changed  bool              `json:"changed,omitempty"` // the person could not be written to before, and can now
@@ -66,7 +69,14 @@ func (c *call) serveOptins(rest string) (answer, error) {
 		})
 		return a, err
 	}
-	return answer{}, noPath()
+	id, verb, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
+	if verb != "confirm" || !strings.HasPrefix(id, "opt_") || len(id) > 64 {
+		return answer{}, noPath()
+	}
+	if err := c.enter(http.MethodPost, access.ScopeOptinWrite); err != nil {
+		return answer{}, err
+	}
+	return c.confirmOptin(id)
 }
 
 // actor is who the ledgers say it was.
@@ -109,8 +119,11 @@ func (c *call) grantOptin() (a answer, err error) {
 			if err != nil {
 				return answer{}, nil, err
 			}
-			body := line(out)
-			return answer{status: http.StatusCreated, body: body}, body, nil
+			body, status := line(out), http.StatusCreated
+			if out.ID != "" {
+				status = http.StatusAccepted
+			}
+			return answer{status: status, body: body}, body, nil
 		}})
 		return err
 	})
@@ -125,9 +138,18 @@ func (c *call) recordGrant(tx *store.Tx, in optinGrant) (optinReply, error) {
 	if in.at.After(tx.Now().Add(5 * time.Minute)) { // of clocks that are not alike
 		return out, malformed("at is still to come")
 	}
+	var grants []optin.Grant
 	for _, category := range in.categories {
-		rec, err := optin.Record(tx, optin.Grant{Identity: in.to.Identity(), Category: category, Scope: in.scope, Purpose: in.purpose,
+		grants = append(grants, optin.Grant{Identity: in.to.Identity(), Category: category, Scope: in.scope, Purpose: in.purpose,
 			Source: optin.SourceAPI, Actor: c.actor(), Evidence: in.evidence, At: in.at, AfterForgetting: in.anew})
+	}
+	if in.confirm || c.server.cfg.DoubleOptIn {
+		err := c.propose(tx, grants, &out)
+		return out, err
+	}
+	for _, g := range grants {
+		category := g.Category
+		rec, err := optin.Record(tx, g)
 		if errors.Is(err, optin.ErrInvalid) {
 			return out, malformed("at is before WhatsApp existed")
 		}
@@ -148,6 +170,69 @@ func (c *call) recordGrant(tx *store.Tx, in optinGrant) (optinReply, error) {
 		}
 	}
 	return out, nil
+}
+
+// keepPending is how long a person has to confirm.
+const keepPending = 7 * 24 * time.Hour
+
+// propose keeps what the person has to confirm.
+func (c *call) propose(tx *store.Tx, grants []optin.Grant, out *optinReply) error {
+	p, err := optin.Propose(tx, c.key.Client, grants, keepPending)
+	switch {
+	case errors.Is(err, optin.ErrInvalid):
+		return malformed("at is before WhatsApp existed")
+	case errors.Is(err, optin.ErrForgotten):
+		return publicProblem(codeForgotten, "where they have agreed anew, since then, say after_forgetting")
+	case err != nil:
+		return err
+	}
+	out.ID, out.Status, out.ExpiresAt = p.ID, "pending", stamp(p.ExpiresAt)
+	return access.Note(tx, access.Entry{Actor: c.actor(), Command: "optins propose", Object: out.ToMasked, After: "to be confirmed"})
+}
+
+// confirmOptin records what a person has confirmed: POST
+// /v1/optins/{id}/confirm.
+func (c *call) confirmOptin(id string) (a answer, err error) {
+	err = c.withBody(func(body []byte) error {
+		rep, err := c.repeat("optins confirm "+id, body, false)
+		if err != nil {
+			return err
+		}
+		in, err := readConfirmation(body)
+		if err != nil {
+			return err
+		}
+		in.Source, in.Actor = optin.SourceAPI, c.actor()
+		a, err = c.once(rep, effect{keep: keepChange, do: func(tx *store.Tx) (answer, []byte, error) {
+			if in.At.After(tx.Now().Add(5 * time.Minute)) {
+				return answer{}, nil, malformed("at is still to come")
+			}
+			recorded, categories, err := optin.Confirm(tx, c.key.Client, id, in)
+			switch {
+			case errors.Is(err, optin.ErrNoPending):
+				return answer{}, nil, publicProblem(otp.CodeNotFound, "nothing of this id waits to be confirmed: unknown, not yours, confirmed, or too late")
+			case errors.Is(err, optin.ErrInvalid):
+				return answer{}, nil, malformed("at is before WhatsApp existed")
+			case errors.Is(err, optin.ErrForgotten):
+				return answer{}, nil, publicProblem(codeForgotten, "they asked to be forgotten after they had agreed")
+			case err != nil:
+				return answer{}, nil, err
+			}
+			var out optinReply
+			for i, rec := range recorded {
+				st := optinState{Category: categories[i], State: "granted", Event: rec.Event, Changed: rec.Changed}
+				if !rec.State.Granted {
+					st.State = rec.State.Reason
+				}
+				out.Results = append(out.Results, st)
+			}
+			body := line(out)
+			return answer{status: http.StatusOK, body: body}, body,
+				access.Note(tx, access.Entry{Actor: c.actor(), Command: "optins confirm", Object: id, After: strconv.Itoa(len(recorded)) + " consents"})
+		}})
+		return err
+	})
+	return a, err
 }
 
 // revokeOptin takes consent back, now: DELETE /v1/optins.

@@ -207,3 +207,40 @@ func TestOptinOfTheForgotten(t *testing.T) {
 		t.Errorf("%+v", out)
 	}
 }
+
+// A grant that has to be confirmed permits nothing until it is.
+func TestDoubleOptIn(t *testing.T) {
+	d := newDesk(t, unlimited(), nil).open()
+	to := d.phone()
+	key := unique()
+	ask := strings.Replace(grantFor(to, `["marketing","utility"]`), `"purpose"`, `"confirm":true,"purpose"`, 1)
+	first := d.ask("POST", "/v1/optins", "app", ask, "Idempotency-Key", key)
+	out := decodeAs[optinReply](t, first, 202)
+	if out.Status != "pending" || !strings.HasPrefix(out.ID, "opt_") || out.ExpiresAt == "" || len(out.Results) != 0 {
+		t.Fatalf("%s", first.body)
+	}
+	if again := d.ask("POST", "/v1/optins", "app", ask, "Idempotency-Key", key); again.status != 202 || string(again.body) != string(first.body) {
+		t.Errorf("again: %d %s", again.status, again.body)
+	}
+	state := func() string {
+		return decodeAs[optinView](t, d.ask("POST", "/v1/optins/lookup", "app", fmt.Sprintf(`{"to":%q}`, to)), 200).Standing[0].State
+	}
+	if got := state(); got != "no_opt_in" {
+		t.Error(got)
+	}
+	path := "/v1/optins/" + out.ID + "/confirm"
+	at := `{"at":"2026-11-23T11:00:00Z","ip":"203.0.113.10"}`
+	d.ask("POST", path, "shop", at).wantCode(t, 404, "not-found")
+	d.ask("POST", "/v1/optins/opt_x/confirm", "app", at).wantCode(t, 404, "not-found")
+	d.ask("POST", "/v1/optins/"+out.ID+"/other", "app", at).wantCode(t, 404, "not-found")
+	d.ask("POST", path, "app", `{}`).wantCode(t, 400, "malformed")
+	d.ask("POST", path, "app", `{"at":"2026-11-25T11:00:00Z"}`).wantCode(t, 400, "malformed")
+	done := decodeAs[optinReply](t, d.ask("POST", path, "app", at, "Idempotency-Key", key), 200)
+	if len(done.Results) != 2 || done.Results[0].State != "granted" || done.Results[0].Event == 0 || state() != "granted" {
+		t.Errorf("%+v", done)
+	}
+	if again := d.ask("POST", path, "app", at, "Idempotency-Key", key); again.status != 200 || again.header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("again: %d %s", again.status, again.body)
+	}
+	d.ask("POST", path, "app", at).wantCode(t, 404, "not-found")
+}

@@ -20,13 +20,14 @@ type optinGrant struct {
 	scope, purpose string
 	evidence       optin.Evidence
 	at             time.Time
+	confirm        bool // the person has to confirm it
 	anew           bool // the person was asked again after they had been forgotten
 }
 
 // readGrant reads the body of POST /v1/optins. A consent without the text, its
 // version, its origin and its time proves nothing.
 func readGrant(body []byte) (g optinGrant, err error) {
-	const known = "to, categories, scope, purpose, source, text, text_version, at, url, ip, user_agent, reference, after_forgetting"
+	const known = "to, categories, scope, purpose, source, text, text_version, at, url, ip, user_agent, reference, confirm, after_forgetting"
 	var to string
 	err = readDocument(body, true, known, func(d document, name string) error {
 		switch name {
@@ -54,6 +55,8 @@ func readGrant(body []byte) (g optinGrant, err error) {
 			return d.text(name, &g.evidence.UserAgent)
 		case "reference":
 			return d.text(name, &g.evidence.Reference)
+		case "confirm":
+			return d.flag(name, &g.confirm)
 		case "after_forgetting":
 			return d.flag(name, &g.anew)
 		default:
@@ -77,19 +80,51 @@ func readGrant(body []byte) (g optinGrant, err error) {
 	if g.to, err = phoneOf(to); err != nil {
 		return g, err
 	}
+	return g, placeOf(ev)
+}
+
+// readConfirmation reads the body of a confirmation.
+func readConfirmation(body []byte) (c optin.Confirmation, err error) {
+	err = readDocument(body, true, "at, text, url, ip, user_agent", func(d document, name string) error {
+		switch name {
+		case "at":
+			return d.instant(name, &c.At)
+		case "text":
+			return d.text(name, &c.Evidence.Text)
+		case "url":
+			return d.text(name, &c.Evidence.URL)
+		case "ip":
+			return d.text(name, &c.Evidence.IP)
+		case "user_agent":
+			return d.text(name, &c.Evidence.UserAgent)
+		default:
+			return errUnknown
+		}
+	})
+	if err != nil {
+		return c, err
+	}
+	if c.At.IsZero() {
+		return c, malformed("at is missing: when the person confirmed")
+	}
+	return c, placeOf(&c.Evidence)
+}
+
+// placeOf checks the address and the page.
+func placeOf(ev *optin.Evidence) error {
 	if ev.IP != "" {
 		addr, err := netip.ParseAddr(ev.IP)
 		if err != nil {
-			return g, malformed("ip must be an IPv4 or IPv6 address")
+			return malformed("ip must be an IPv4 or IPv6 address")
 		}
 		ev.IP = addr.String()
 	}
 	if ev.URL != "" {
 		if u, err := url.Parse(ev.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-			return g, malformed("url must be an address that begins with https://")
+			return malformed("url must be an address that begins with https://")
 		}
 	}
-	return g, nil
+	return nil
 }
 
 // optinRevocation is the body of a revocation.

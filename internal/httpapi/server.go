@@ -38,6 +38,7 @@ type Config struct {
 	OTP         *otp.OTP                           // nil: no codes are sent
 	Hooks       *hooks.Hooks                       // nil: no system hears what happens
 	Links       []LinkWord                         // words by which people sign up
+	DoubleOptIn bool                               // every grant by the API has to be confirmed
 	Ledger      *optin.Ledger                      // nil: consents are not sealed
 	MAC         MAC                                // of what the public face must recognise and may not keep; codes have their own
 	Log         *slog.Logger

@@ -40,3 +40,19 @@ CREATE TABLE suppressions (
   PRIMARY KEY (hash, forgetting_id)
 );
 CREATE INDEX suppressions_forgetting ON suppressions (forgetting_id);
+
+-- owner: optin
+-- personal
+-- Grants that count only when the person has confirmed them: which categories,
+-- and the evidence so far, as JSON. The row goes when it was confirmed, or when
+-- its time is over.
+CREATE TABLE pending_consents (
+  id         TEXT PRIMARY KEY,
+  contact_id INTEGER NOT NULL,
+  client     TEXT NOT NULL,
+  grants     TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL
+);
+CREATE INDEX pending_consents_contact ON pending_consents (contact_id);
+CREATE INDEX pending_consents_expires ON pending_consents (expires_at);

@@ -8,7 +8,8 @@
 // Tables: consent_events (append only: the proof), consents (what the events
 // add up to), consent_imports (files that were read, by content),
 // consent_reviews (messages that may mean an opt-out), consent_seals,
-// forgettings and suppressions (who was forgotten, and must not come back).
+// forgettings and suppressions (who was forgotten, and must not come back),
+// pending_consents (what the person has not confirmed yet: it permits nothing).
 //
 // A consent's scope is '*' (every number), the name of one number, or a
 // business unit. '@meta' is apart: it mirrors the block a person set in

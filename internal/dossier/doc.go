@@ -6,7 +6,8 @@
 //
 // It owns no table and reads those of all rooms, by the person's contacts:
 //
-//	identities, consent_events, consents, consent_reviews
+//	identities, consent_events, consents, consent_reviews,
+//	pending_consents
 //	messages, streams, conversations, inbound_messages, service_windows
 //	challenges (by the messages that carried codes), callbacks (by their bytes)
 //

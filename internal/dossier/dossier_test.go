@@ -209,7 +209,7 @@ func TestFileOfOnePerson(t *testing.T) {
 // No label is empty, and every door has a name.
 func TestVocabulary(t *testing.T) {
 	for name, w := range vocabulary {
-		for _, part := range []string{w.title, w.asOf, w.ids, w.standing, w.consents, w.messages, w.conversations, w.inbound, w.reviews, w.codes, w.none,
+		for _, part := range []string{w.title, w.asOf, w.ids, w.standing, w.consents, w.messages, w.conversations, w.inbound, w.reviews, w.pending, w.codes, w.none,
 			w.granted, w.revoked, w.from, w.by, w.through, w.text, w.version, w.page, w.address, w.browser, w.origin, w.reference, w.file, w.message, w.via,
 			w.recorded, w.first, w.last, w.to, w.consent, w.noConsent, w.sent, w.delivered, w.read, w.failed, w.until, w.answered, w.callbacks, w.forgotten, w.format} {
 			if part == "" {

@@ -16,6 +16,8 @@ var (
 		WHERE c.root = CAST(?1 AS BIGINT) AND i.contact_id = c.id ORDER BY i.first_seen, i.kind, i.value`)
 	sqlReviews = store.SQL(`SELECT r.said_at, r.text, r.state, r.decided_at, r.decided_by FROM contacts c CROSS JOIN consent_reviews r
 		WHERE c.root = CAST(?1 AS BIGINT) AND r.contact_id = c.id ORDER BY r.id`)
+	sqlPending = store.SQL(`SELECT p.created_at, p.expires_at, p.grants FROM contacts c CROSS JOIN pending_consents p
+		WHERE c.root = CAST(?1 AS BIGINT) AND p.contact_id = c.id ORDER BY p.created_at, p.id`)
 	sqlConversations = store.SQL(`SELECT COALESCE(n.name, ''), v.category, v.origin, v.opened_at, v.expires_at, v.messages_out, v.messages_in
 		FROM contacts c CROSS JOIN conversations v LEFT JOIN numbers n ON n.id = v.number_id
 		WHERE c.root = CAST(?1 AS BIGINT) AND v.contact_id = c.id ORDER BY v.opened_at, v.id`)
@@ -77,6 +79,18 @@ func (r *reviewRow) Fields() []any {
 func (r *reviewRow) of() Review {
 	r.At, r.DecidedAt = store.Time(r.said), store.Time(r.decided)
 	return r.Review
+}
+
+type pendingRow struct {
+	created, expires int64
+	grants           string
+}
+
+// Fields names the places of sqlPending's columns.
+func (r *pendingRow) Fields() []any { return []any{&r.created, &r.expires, &r.grants} }
+
+func (r *pendingRow) of() Pending {
+	return Pending{store.Time(r.created), store.Time(r.expires), json.RawMessage(r.grants)}
 }
 
 type conversationRow struct {

@@ -24,6 +24,7 @@ type File struct {
 	Identities    []Identity     `json:"identities"`
 	Standing      []Standing     `json:"standing"` // what holds now, on every number
 	Consents      []Consent      `json:"consents"` // the whole ledger, oldest first
+	Pending       []Pending      `json:"pending"`  // consents that the person has not confirmed
 	Reviews       []Review       `json:"reviews"`
 	Messages      []Message      `json:"messages"`
 	Conversations []Conversation `json:"conversations"`
@@ -59,6 +60,13 @@ type Consent struct {
 	Through    string         `json:"through"` // the door: api, import, whatsapp, …
 	By         string         `json:"by"`
 	Evidence   optin.Evidence `json:"evidence"`
+}
+
+// Pending is consent that the person has not confirmed (double opt-in).
+type Pending struct {
+	At        time.Time       `json:"at"`
+	ExpiresAt time.Time       `json:"expires_at"`
+	Content   json.RawMessage `json:"content"`
 }
 
 // Review is a message that may have meant an opt-out.
@@ -154,6 +162,7 @@ func (f *File) gather(q store.Querier, contact int64) (err error) {
 	for _, read := range []func() error{
 		func() error { f.Identities, err = rowsOf(q, sqlIdentities, root, (*identityRow).of); return err },
 		func() error { f.Reviews, err = rowsOf(q, sqlReviews, root, (*reviewRow).of); return err },
+		func() error { f.Pending, err = rowsOf(q, sqlPending, root, (*pendingRow).of); return err },
 		func() error {
 			f.Conversations, err = rowsOf(q, sqlConversations, root, (*conversationRow).of)
 			return err

@@ -41,7 +41,7 @@ func wamidOf(phone whatsapp.Identity, tail string) string {
 // canaries are what must be found before, and nowhere after.
 func canaries(id whatsapp.Identity) []string {
 	digits := strings.TrimPrefix(id.Value, "+")
-	return []string{digits, "BR.150299887", "Fulana", "canario-texto", "203.0.113.77", "canario-agente", "canario-inbound", "canario-review", "canario-meta", "canario-grupo",
+	return []string{digits, "BR.150299887", "Fulana", "canario-texto", "canario-proposta", "203.0.113.77", "canario-agente", "canario-inbound", "canario-review", "canario-meta", "canario-grupo",
 		wamidOf(id, "a")[8:30], wamidOf(id, "f")[8:30], "canario-externo"}
 }
 
@@ -58,6 +58,13 @@ func (h *house) populate(id whatsapp.Identity) (contact, sent, queued int64) {
 		_, err = contacts.Learn(tx, id, whatsapp.WaID(strings.TrimPrefix(id.Value, "+")).Identity(), whatsapp.BSUID("BR.150299887").Identity())
 		return err
 	})
+	h.write(func(tx *store.Tx) error {
+		_, err := optin.Propose(tx, "site", []optin.Grant{{Identity: id, Category: whatsapp.Utility, Source: optin.SourceAPI, At: tx.Now(), Evidence: optin.Evidence{Text: "canario-proposta"}}}, time.Hour)
+		return err
+	})
+	if f := h.file(contact); len(f.Pending) != 1 || !strings.Contains(string(f.Pending[0].Content), "canario-proposta") {
+		h.Errorf("%+v", f.Pending)
+	}
 	sent, queued = h.send(id, contact, true), 0
 	code := h.send(id, contact, true)
 	h.now = h.now.Add(time.Hour)

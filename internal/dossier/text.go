@@ -15,7 +15,7 @@ var Languages = []string{"pt-BR", "en"}
 // words are those of one language. Words of the data (categories, states) are
 // translated where they stand in terms, and left as they are otherwise.
 type words struct {
-	title, asOf, ids, standing, consents, messages, conversations, inbound, reviews, codes, none                                string
+	title, asOf, ids, standing, consents, messages, conversations, inbound, reviews, pending, codes, none                       string
 	granted, revoked, from, by, through, text, version, page, address, browser, origin, reference, file, message, via, recorded string
 	first, last, to, consent, noConsent, sent, delivered, read, failed, until, answered, callbacks, forgotten                   string
 	format                                                                                                                      string
@@ -24,7 +24,7 @@ type words struct {
 
 var vocabulary = map[string]words{
 	"pt-BR": {title: "Dossiê de uma pessoa", asOf: "Situação em", ids: "Identidades", standing: "O que vale agora", consents: "Consentimentos e revogações",
-		messages: "Mensagens", conversations: "Conversas", inbound: "Mensagens recebidas da pessoa", reviews: "Em análise", codes: "Códigos de uso único", none: "nada",
+		messages: "Mensagens", conversations: "Conversas", inbound: "Mensagens recebidas da pessoa", reviews: "Em análise", pending: "À espera de confirmação", codes: "Códigos de uso único", none: "nada",
 		granted: "concedeu", revoked: "revogou", from: "em", by: "registrado por", through: "por meio de", text: "texto", version: "versão", page: "página",
 		address: "endereço IP", browser: "navegador", origin: "coletado em", reference: "comprovante", file: "arquivo", message: "mensagem recebida", via: "alcance",
 		recorded: "registrado em", first: "vista primeiro em", last: "por último em", to: "para", consent: "sob o consentimento", noConsent: "não enviada, ou sem necessidade de consentimento",
@@ -38,7 +38,7 @@ var vocabulary = map[string]words{
 			"delivered": "entregue", "read": "lida", "unknown": "sem resposta", "failed": "falhou", "refused": "recusada", "cancelled": "cancelada", "expired": "expirada",
 			"open": "em aberto", "stopped": "era revogação", "kept": "não era revogação", "phone": "telefone", "wa_id": "id no WhatsApp", "bsuid": "id na empresa"}},
 	"en": {title: "File of a person", asOf: "As of", ids: "Identities", standing: "What holds now", consents: "Consents and revocations",
-		messages: "Messages", conversations: "Conversations", inbound: "Messages from the person", reviews: "Under review", codes: "One-time codes", none: "nothing",
+		messages: "Messages", conversations: "Conversations", inbound: "Messages from the person", reviews: "Under review", pending: "Waiting to be confirmed", codes: "One-time codes", none: "nothing",
 		granted: "granted", revoked: "revoked", from: "on", by: "recorded by", through: "through", text: "text", version: "version", page: "page",
 		address: "IP address", browser: "browser", origin: "collected at", reference: "reference", file: "file", message: "inbound message", via: "reach",
 		recorded: "recorded on", first: "first seen on", last: "last on", to: "to", consent: "under consent", noConsent: "not sent, or none was needed",
@@ -79,6 +79,10 @@ func (f *File) Text(w io.Writer, language string, zone *time.Location) error {
 	t.section(t.consents, len(f.Consents))
 	for _, c := range f.Consents {
 		t.aConsent(c)
+	}
+	t.section(t.pending, len(f.Pending))
+	for _, p := range f.Pending {
+		t.line("- %s %s %s: %s", t.when(p.At), t.until, t.when(p.ExpiresAt), p.Content)
 	}
 	t.section(t.messages, len(f.Messages))
 	for _, m := range f.Messages {

@@ -42,7 +42,8 @@ func wamidOf(phone whatsapp.Identity, tail string) string {
 func canaries(id whatsapp.Identity) []string {
 	digits := strings.TrimPrefix(id.Value, "+")
 	return []string{digits, "BR.150299887", "Fulana", "canario-texto", "canario-proposta", "203.0.113.77", "canario-agente", "canario-inbound", "canario-review", "canario-meta", "canario-grupo",
-		wamidOf(id, "a")[8:30], wamidOf(id, "f")[8:30], "canario-externo"}
+		wamidOf(id, "")[8:24], // of every id of Meta's
+		"canario-externo"}
 }
 
 // populate puts something of the person into every table that can hold it.
@@ -256,6 +257,39 @@ func TestForgottenDoNotComeBack(t *testing.T) {
 	if err != nil || r.FaultCount != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
+
+	// A mobile with its ninth digit is forgotten without it too.
+	phone, short := ninth(t)
+	_, contact = h.grant(phone, "*", "com nove")
+	if _, _, err := h.forget(l, contact, phone); err != nil {
+		t.Fatal(err)
+	}
+	h.now = h.now.Add(time.Hour)
+	if err := record(short, whatsapp.Marketing, optin.SourceImport, h.now, false); !errors.Is(err, optin.ErrForgotten) {
+		t.Errorf("without its ninth digit: %v", err)
+	}
+}
+
+// ninth returns a Brazilian mobile with its ninth digit, and without it.
+func ninth(t *testing.T) (phone, waID whatsapp.Identity) {
+	t.Helper()
+	data, err := os.ReadFile("../whatsapp/testdata/live-looking-numbers.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 || strings.TrimSpace(cells[0]) != "br mobile" {
+			continue
+		}
+		for _, cell := range cells[1:] {
+			if digits := strings.TrimPrefix(strings.TrimSpace(cell), "+"); len(digits) == 13 && strings.HasPrefix(digits, "55") {
+				return whatsapp.Phone("+" + digits).Identity(), whatsapp.WaID(digits[:4] + digits[5:]).Identity()
+			}
+		}
+	}
+	t.Fatal("there is no Brazilian mobile in the list")
+	return phone, waID
 }
 
 // A forgetting cannot be made up to hide evidence, nor undone to bring somebody

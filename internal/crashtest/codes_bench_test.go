@@ -460,15 +460,15 @@ func cpuOf(pid int) time.Duration {
 		return 0
 	}
 	f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	var ticks time.Duration
+	ticks := 0
 	for _, text := range f[11:13] {
 		n, err := strconv.Atoi(text)
 		if err != nil {
 			return 0
 		}
-		ticks += time.Duration(n)
+		ticks += n
 	}
-	return ticks * 10 * time.Millisecond
+	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
 var commitsLine = regexp.MustCompile(`(?m)^janela_store_commits_total (\S+)`)

@@ -163,10 +163,11 @@ func TestConfigurationFaultOfASingleMessage(t *testing.T) {
 // unless Meta asks for more patience.
 func TestBackOffOfCodes(t *testing.T) {
 	s := streamOf(whatsapp.Authentication)
-	for attempt, want := range []time.Duration{1, 1, 2, 4, 8, 10, 10, 10, 10} {
+	for attempt, seconds := range []int{1, 1, 2, 4, 8, 10, 10, 10, 10} {
+		want := time.Duration(seconds) * time.Second
 		retry, ok := Requeues(s, whatsapp.Code{Class: whatsapp.ClassRetry}, attempt, 0, start)
-		if !ok || retry.Sub(start) != want*time.Second {
-			t.Errorf("attempt %d: again %v after %v, want %v", attempt, ok, retry.Sub(start), want*time.Second)
+		if !ok || retry.Sub(start) != want {
+			t.Errorf("attempt %d: again %v after %v, want %v", attempt, ok, retry.Sub(start), want)
 		}
 	}
 	if retry, _ := Requeues(s, whatsapp.Code{Class: whatsapp.ClassRetry}, 1, time.Minute, start); retry.Sub(start) != time.Minute {

@@ -38,7 +38,7 @@ func newForget(a *app) *cobra.Command {
 		Short: "Remove what is known of a person, for ever",
 		Long: "Removes a person's names, the addresses and texts of their messages, the evidence of their consents, and Meta's callbacks that name\n" +
 			"them. Conversations and prices stay, of nobody. A keyed hash keeps a list that is imported later from bringing them back.\n" +
-			"Print the dossier before if it is wanted. Audience files, exports and older backups are yours to remove.",
+			"Print the dossier before if it is wanted. Audience files, reports, exports and older backups are yours to remove.",
 		Args: cobra.ExactArgs(1),
 	}
 	as := outputFlag(cmd, asTable, asJSON)

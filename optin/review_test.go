@@ -271,3 +271,15 @@ func TestStopReachesWhoIsLearntLater(t *testing.T) {
 }
 
 var sqlRevocations = store.SQL(`SELECT COUNT(*) FROM consent_events WHERE kind = 'revoke'`)
+
+// A mark of a review is no event, and the ledger is intact with it.
+func TestReviewLeavesTheLedgerIntact(t *testing.T) {
+	s := newSealed(t, 3)
+	s.doubt(bruno, "wamid.1", enough)
+	if !s.waits(bruno) {
+		t.Fatal("no review is open")
+	}
+	if r := s.verify(); len(r.Faults) > 0 {
+		t.Errorf("%+v", r.Faults)
+	}
+}

@@ -17,8 +17,7 @@ func newReview(a *app) *cobra.Command {
 		Short: "List messages that may mean an opt-out, and decide what they mean",
 		Long: "Lists what people wrote that may mean an opt-out. Marketing to each of them waits until somebody decides:\n" +
 			"  janela optin review stop ID    it was one: marketing is revoked, with the message as the proof\n" +
-			"  janela optin review keep ID    it was none: marketing goes on\n" +
-			"Exit code 1 while something waits.",
+			"  janela optin review keep ID    it was none: marketing goes on",
 		Args: cobra.NoArgs,
 	}
 	as := outputFlag(cmd, asTable, asCSV, asJSON)
@@ -51,13 +50,7 @@ func (a *app) listReviews(cmd *cobra.Command, as *format) error {
 			}
 			rows = append(rows, []string{number(r.ID), stamp(r.SaidAt), who, r.Number, r.Rule, r.Language, r.Text})
 		}
-		if err := printRows(cmd.OutOrStdout(), as, []string{"id", "said", "by", "to", "rule", "language", "text"}, rows, all); err != nil {
-			return err
-		}
-		if len(all) > 0 {
-			return &exitError{code: 1}
-		}
-		return nil
+		return printRows(cmd.OutOrStdout(), as, []string{"id", "said", "by", "to", "rule", "language", "text"}, rows, all)
 	})
 }
 

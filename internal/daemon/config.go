@@ -89,6 +89,7 @@ type CampaignsConfig struct {
 type OptinConfig struct {
 	KeyFile      string          `toml:"key_file"`      // made on the first start
 	DoubleOptIn  bool            `toml:"double_opt_in"` // every grant by the API has to be confirmed by the person
+	ConfirmWords []string        `toml:"confirm_words"` // by which a person confirms an opt-in that waits for it
 	Confirm      ConfirmTexts    `toml:"confirm"`       // said to who stopped marketing
 	ConfirmAll   ConfirmTexts    `toml:"confirm_all"`   // marketing and utility
 	ConfirmCodes ConfirmTexts    `toml:"confirm_codes"` // one-time codes
@@ -172,7 +173,7 @@ func Defaults() Config {
 		Sandbox: SandboxConfig{Seed: 1, Latency: 40 * time.Millisecond, Listen: "127.0.0.1:0"},
 		Campaigns: CampaignsConfig{Folder: "campaigns.d", Status: "var/status", Poll: 500 * time.Millisecond, Stable: 2 * time.Second,
 			Region: "BR"},
-		Optin: OptinConfig{KeyFile: "var/optin.key", Confirm: confirmStop, ConfirmAll: confirmStopAll, ConfirmCodes: confirmStopCodes},
+		Optin: OptinConfig{KeyFile: "var/optin.key", ConfirmWords: []string{"CONFIRMO", "CONFIRM"}, Confirm: confirmStop, ConfirmAll: confirmStopAll, ConfirmCodes: confirmStopCodes},
 		OTP: OTPConfig{KeyFile: "var/otp.key", Countries: []string{"BR"}, RequireClientIP: true, MaxSends: 1000, MuteFor: time.Hour,
 			Limits: otp.DefaultLimits(), Fallback: FallbackConfig{Share: 0.2, PerDay: 2}},
 		HTTP: HTTPConfig{Listen: "127.0.0.1:8790", WebhookPath: "/webhooks/whatsapp"},

@@ -143,7 +143,7 @@ func (d *Daemon) build(ctx context.Context) error {
 		Reveal: codes.reveal, Log: d.log, Senders: d.cfg.WhatsApp.Senders, Drain: d.cfg.WhatsApp.Drain})
 	d.intake = intake.New(intake.Config{DB: d.db, Secrets: d.secrets.appSecrets(d.log), VerifyToken: d.secrets.verifyToken(d.log),
 		Outcomes: d.outcomes, Resync: d.account.Kick, IdentityKey: codes.identityKey, NotRequested: codes.notRequested, Log: d.log,
-		Confirm: d.cfg.confirm, Offers: optin.NewOffers(d.cfg.offers()), Hooks: d.hooks, Silent: d.cfg.WhatsApp.WebhookSilent})
+		Confirm: d.cfg.confirm, Offers: optin.NewOffers(d.cfg.offers()), ConfirmWords: d.cfg.confirmWords(), Hooks: d.hooks, Silent: d.cfg.WhatsApp.WebhookSilent})
 	d.api = httpapi.New(httpapi.Config{DB: d.db, Campaigns: d.campaigns, Account: d.account, Outcomes: d.outcomes, OTP: d.otp, Hooks: d.hooks, Links: d.cfg.links(), Log: d.log,
 		Ledger: d.ledger, DoubleOptIn: d.cfg.Optin.DoubleOptIn, MAC: keys.MAC,
 		TestNumbers: d.testNumbers(), Zone: d.cfg.Campaigns.Timezone, Region: d.cfg.Campaigns.Region, Version: d.opt.Version,

@@ -73,6 +73,13 @@ func (c *Config) offers() []optin.Offer {
 	return out
 }
 
+func (c *Config) confirmWords() (out []string) {
+	for _, w := range c.Optin.ConfirmWords {
+		out = append(out, optin.FoldWord(w))
+	}
+	return out
+}
+
 // links are the words that can stand in a wa.me link, as published.
 func (c *Config) links() []httpapi.LinkWord {
 	var out []httpapi.LinkWord
@@ -166,6 +173,13 @@ func (k *checker) keywords() {
 		}
 	}
 	seen := map[string]bool{}
+	for i, w := range k.cfg.Optin.ConfirmWords {
+		at, key := fmt.Sprintf("optin.confirm_words.%d", i), optin.FoldWord(w)
+		if _, stops := optin.Stop(w); stops || key == "" {
+			k.fault(at, fmt.Sprintf("%q cannot confirm: it stops, or has neither letter nor digit", w), `write a word, "CONFIRMO"`)
+		}
+		seen[key] = true
+	}
 	for i, kw := range k.cfg.Optin.Keywords {
 		at := fmt.Sprintf("optin.keywords.%d", i)
 		if len(kw.Words) == 0 {

@@ -40,6 +40,8 @@ type Config struct {
 	Confirm func(optin.Keyword) string
 	// Offers are the words by which people sign up.
 	Offers optin.Offers
+	// ConfirmWords, folded, confirm what waits for a person (double opt-in).
+	ConfirmWords []string
 	// Silent is how long news of accepted messages may be missing before Watch stops
 	// marketing.
 	Silent time.Duration

@@ -13,14 +13,14 @@ import (
 	"janela/optin"
 )
 
-// said is what a message of a person asks for. At most one of the three is true.
+// said is what a message of a person asks for. At most one of these is true.
 type said struct {
 	stop  optin.Keyword
 	offer optin.Offer
 	word  string // the offer's, folded
 	hint  optin.Hint
 
-	stops, joins, doubts bool
+	stops, joins, confirms, doubts bool
 }
 
 // listen reads what people want, outside of any transaction: looking for hints
@@ -56,6 +56,10 @@ func (in *Intake) understand(m webhook.Inbound) (s said) {
 		if s.offer, s.word, s.joins = in.cfg.Offers.Match(t); s.joins {
 			return s
 		}
+		if word := optin.FoldWord(t); word != "" && slices.Contains(in.cfg.ConfirmWords, word) {
+			s.word, s.confirms = word, true
+			return s
+		}
 	}
 	s.hint, s.doubts = optin.Maybe(texts[len(texts)-1]) // what the person read, or wrote
 	return s
@@ -74,6 +78,8 @@ func (in *Intake) applyWish(tx *store.Tx, e webhook.Event, s said) (why string, 
 			return in.stop(tx, e, s.stop)
 		case s.joins:
 			return in.join(tx, e, s)
+		case s.confirms:
+			return in.confirmPending(tx, e, s.word)
 		case s.doubts:
 			return in.doubt(tx, e, s.hint)
 		}
@@ -169,14 +175,15 @@ func (in *Intake) confirm(tx *store.Tx, number string, to recorded, text string)
 
 // join records that a person agreed by sending the word of an offer. The proof is
 // their message and what was published beside the word. It settles a doubt about
-// what they wrote before.
+// what they wrote before, and counts also of somebody who was forgotten: it is the
+// person who says so.
 func (in *Intake) join(tx *store.Tx, m webhook.Inbound, s said) (why string, err error) {
 	h, why, err := in.inbound(tx, m)
 	if err != nil || h.id == 0 {
 		return why, err
 	}
 	for _, c := range s.offer.Categories {
-		_, err := optin.Record(tx, optin.Grant{Identity: h.from, Category: c, Scope: s.offer.Scope, Purpose: s.offer.Purpose, Source: optin.SourceWhatsApp,
+		_, err := optin.Record(tx, optin.Grant{Identity: h.from, Category: c, Scope: s.offer.Scope, AfterForgetting: true, Purpose: s.offer.Purpose, Source: optin.SourceWhatsApp,
 			Actor: "person", At: conversations.SaneTime(m.At, tx.Now()),
 			Evidence: optin.Evidence{Text: s.offer.Text, Version: s.offer.Version, Origin: "word \"" + s.word + "\" to number " + m.NumberID, Message: fmtID(h.id)}})
 		if err != nil {
@@ -185,6 +192,21 @@ func (in *Intake) join(tx *store.Tx, m webhook.Inbound, s said) (why string, err
 	}
 	if !h.fresh || !slices.Contains(s.offer.Categories, whatsapp.Marketing) {
 		return why, nil
+	}
+	return why, optin.SettleReviews(tx, h.contact, optin.ReviewKept, "person")
+}
+
+// confirmPending records what waits for the person to confirm it (double opt-in).
+// Of who has nothing to confirm the word says nothing.
+func (in *Intake) confirmPending(tx *store.Tx, m webhook.Inbound, word string) (why string, err error) {
+	h, why, err := in.inbound(tx, m)
+	if err != nil || !h.fresh {
+		return why, err
+	}
+	done, err := optin.ConfirmAll(tx, h.contact, optin.Confirmation{Source: optin.SourceWhatsApp, Actor: "person", At: conversations.SaneTime(m.At, tx.Now()),
+		Evidence: optin.Evidence{Text: word, Origin: "reply to number " + m.NumberID, Message: fmtID(h.id)}})
+	if err != nil || len(done) == 0 {
+		return why, err
 	}
 	return why, optin.SettleReviews(tx, h.contact, optin.ReviewKept, "person")
 }

@@ -263,3 +263,31 @@ func decoded(t *testing.T, body string) []webhook.Event {
 	}
 	return events
 }
+
+// What waits for a person is granted when they say so, with both proofs; the word
+// of somebody who has nothing to confirm says nothing.
+func TestWordsThatConfirm(t *testing.T) {
+	h := newHouse(t)
+	h.in.cfg.ConfirmWords = []string{"confirmo"}
+	h.write(func(tx *store.Tx) error {
+		_, err := optin.Propose(tx, "site", []optin.Grant{{Identity: whatsapp.Phone(ana).Identity(), Category: whatsapp.Marketing, Source: optin.SourceAPI,
+			Actor: "site", Evidence: optin.Evidence{Text: "Aceito receber ofertas"}, At: tx.Now().Add(-time.Hour)}}, 48*time.Hour)
+		return err
+	})
+	want(t, "before", h.may(ana, whatsapp.Marketing), false)
+	h.deliver(envelope("messages", messages(h.text(ana, "confirmo o pedido"))))
+	want(t, "a sentence with the word", h.may(ana, whatsapp.Marketing), false)
+	body := envelope("messages", messages(h.text(ana, "CONFIRMO!")))
+	h.deliver(body, strings.Replace(body, `"entry"`, ` "entry"`, 1), envelope("messages", messages(h.text(bia, "confirmo"))))
+	want(t, "after", h.may(ana, whatsapp.Marketing), true)
+	want(t, "somebody else", h.may(bia, whatsapp.Marketing), false)
+	h.read(func(q *store.Snap) error {
+		c, _ := h.contact(whatsapp.Phone(ana).Identity())
+		events, err := optin.History(q, c.ID)
+		if err != nil || len(events) != 1 || events[0].Evidence.Text != "Aceito receber ofertas" || events[0].Evidence.Confirmed == nil || events[0].Evidence.Confirmed.Text != "confirmo" {
+			t.Errorf("%+v %v", events, err)
+		}
+		return err
+	})
+	want(t, "notes", h.applied(), nil)
+}

@@ -83,6 +83,19 @@ func TestSilence(t *testing.T) {
 			h.pass(limit - time.Millisecond)
 			h.look(began)
 		}, []string{}},
+			{"released by somebody, and silent again", func(h *house) {
+			h.accept(outbox.Accepted)
+			h.pass(limit)
+			h.look(began)
+			h.write(func(tx *store.Tx) error {
+				_, err := outbox.Lift(tx, outbox.ScopeCategory, string(whatsapp.Marketing), reasonSilent, "operator")
+				return err
+			})
+			h.look(began)
+			h.accept(outbox.Accepted)
+			h.pass(limit)
+			h.look(began)
+		}, held},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHouse(t)

@@ -83,7 +83,7 @@ func TestSilence(t *testing.T) {
 			h.pass(limit - time.Millisecond)
 			h.look(began)
 		}, []string{}},
-			{"released by somebody, and silent again", func(h *house) {
+		{"released by somebody, and silent again", func(h *house) {
 			h.accept(outbox.Accepted)
 			h.pass(limit)
 			h.look(began)

@@ -162,14 +162,39 @@ func pair(tx *store.Tx, m outbox.Message, s webhook.Status) error {
 	return join(tx, ids...)
 }
 
-// join notes that identities are one person's, and brings their conversations
-// together.
+// join notes that identities are one person's. Where that is news, it brings
+// their conversations together, and home what was revoked under a spelling that
+// was learnt with it. Most statuses tell nothing new of the person.
 func join(tx *store.Tx, ids ...whatsapp.Identity) error {
-	c, err := contacts.Learn(tx, ids...)
-	if err == nil {
-		_, err = conversations.Merge(tx, c.ID)
+	known, err := together(tx, ids)
+	if err != nil {
+		return err
 	}
+	c, err := contacts.Learn(tx, ids...)
+	if err != nil || known {
+		return err
+	}
+	if _, err := conversations.Merge(tx, c.ID); err != nil {
+		return err
+	}
+	_, err = optin.Inherit(tx, c.ID)
 	return err
+}
+
+// together says whether all of the identities are known, and of one person.
+func together(q store.Querier, ids []whatsapp.Identity) (bool, error) {
+	root := int64(0)
+	for _, id := range ids {
+		if id.Zero() {
+			continue
+		}
+		c, ok, err := contacts.Find(q, id)
+		if err != nil || !ok || root != 0 && c.Root != root {
+			return false, err
+		}
+		root = c.Root
+	}
+	return true, nil
 }
 
 // foreign keeps a status of a message that somebody else sent from our number:

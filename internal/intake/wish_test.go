@@ -2,6 +2,7 @@ package intake
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -233,6 +234,29 @@ func TestStopWithoutANumberReachesThePhone(t *testing.T) {
 		t.Errorf("the queued message is %s", m.State)
 	}
 	want(t, "answers", h.answers(), []string{"no offers pt_BR to bsuid"})
+}
+
+// A status can show that the person we wrote to has a number that somebody with
+// another spelling of it has revoked: that binds them as well.
+func TestStatusBringsAnotherSpellingsStopHome(t *testing.T) {
+	b, err := os.ReadFile("../whatsapp/testdata/live-looking-numbers.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, short := "", ""
+	for row := range strings.Lines(string(b)) {
+		if cells := strings.Split(row, "|"); len(cells) > 3 && strings.TrimSpace(cells[0]) == "br eight digits" {
+			full, short = strings.TrimSpace(cells[3]), strings.NewReplacer("+", "", " ", "", "-", "").Replace(cells[1])
+			break
+		}
+	}
+	h := newHouse(t)
+	h.deliver(envelope("messages", messages(h.text(full, "SAIR"))))
+	id := h.sent(ana, "oferta", whatsapp.Marketing, "wamid.a")
+	want(t, "may before", h.may(ana, whatsapp.Marketing), true)
+	h.deliver(envelope("messages", statuses(h.status("wamid.a", "sent", h.callback(id), short))))
+	want(t, "notes", h.applied(), nil)
+	want(t, "may", h.may(ana, whatsapp.Marketing), false)
 }
 
 func TestUnderstand(t *testing.T) {

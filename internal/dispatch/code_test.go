@@ -16,11 +16,7 @@ import (
 // code queues one code with the life it has left, and returns its message.
 func (h *house) code(person int, life time.Duration) int64 {
 	h.t.Helper()
-	id := h.queue(stream("codigo"), person, 1)[0]
-	if life > 0 {
-		h.write(func(tx *store.Tx) error { return tx.One(sqlDeadlineOf, id, store.Millis(tx.Now().Add(life))) })
-	}
-	return id
+	return h.queueFor(stream("codigo"), person, 1, life)[0]
 }
 
 var sqlDeadlineOf = store.SQL(`UPDATE messages SET deadline = ?2 WHERE id = ?1`)

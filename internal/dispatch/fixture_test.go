@@ -458,6 +458,12 @@ func perSecond(n float64) func(*outbox.Stream) { return func(s *outbox.Stream) {
 // have opted in.
 func (h *house) queue(s outbox.Stream, first, n int) []int64 {
 	h.t.Helper()
+	return h.queueFor(s, first, n, 0)
+}
+
+// queueFor is queue for messages that live only so long; 0: for days.
+func (h *house) queueFor(s outbox.Stream, first, n int, life time.Duration) []int64 {
+	h.t.Helper()
 	var ids []int64
 	for n > 0 {
 		some := min(n, 200)
@@ -467,13 +473,17 @@ func (h *house) queue(s outbox.Stream, first, n int) []int64 {
 				return err
 			}
 			var rows []outbox.New
+			deadline := began.Add(48 * time.Hour)
+			if life > 0 {
+				deadline = tx.Now().Add(life)
+			}
 			for i := range some {
 				to := whatsapp.Phone(fmt.Sprintf("+55119%08d", first+i)).Identity()
 				r, err := optin.Record(tx, optin.Grant{Identity: to, Category: s.Category, Source: optin.SourceOperator, Actor: "test", At: began.Add(-time.Hour)})
 				if err != nil {
 					return err
 				}
-				rows = append(rows, outbox.New{Contact: r.Contact, To: to, Params: "[]", Deadline: began.Add(48 * time.Hour)})
+				rows = append(rows, outbox.New{Contact: r.Contact, To: to, Params: "[]", Deadline: deadline})
 			}
 			some, _, err := outbox.Enqueue(tx, made, rows)
 			ids = append(ids, some...)

@@ -163,6 +163,10 @@ func TestReached(t *testing.T) {
 		write(3, ago(0.4), true)
 		send(3, numberA, text, ago(0.3)) // a free entry point ends what was open: it was begun all the same
 		check("three", map[int64]time.Time{1: ago(-23), 3: ago(0.5 - 24)})
+		// What a chatbot sends from our number counts within the limit as well.
+		b.must(b.tx.One(putContact, 4))
+		b.send(sending{wamid: "wamid.bot", contact: 4, category: mkt, sent: ago(5)}, ago(5))
+		check("four", map[int64]time.Time{1: ago(-23), 3: ago(0.5 - 24), 4: ago(-19)})
 	})
 }
 

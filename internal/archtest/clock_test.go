@@ -38,6 +38,7 @@ var clocks = map[string]string{
 var clockless = map[string]string{
 	"sandbox":    "stands for Meta, whose clock is its own",
 	"cmd/janela": "shows times to people, decides nothing",
+	"bench":      "measures",
 	"scripttest": "tests",
 	"crashtest":  "tests",
 	"archtest":   "tests",

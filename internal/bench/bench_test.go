@@ -1,0 +1,151 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+)
+
+// The test's own program stands for janela: with roleEnv set it is a child.
+const roleEnv = "BENCH_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(roleEnv) != "" {
+		if err := Child(context.Background(), Role(os.Args[len(os.Args)-1]), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func config(t *testing.T) *Config {
+	return &Config{Self: []string{os.Args[0]}, SelfEnv: []string{roleEnv + "=1"}, Dir: t.TempDir(), Runs: 2}
+}
+
+// figures reads a report as a program would.
+func figures(t *testing.T, r *Report, runs int) map[string]float64 {
+	t.Helper()
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Measures string
+		Machine  struct{ CPUs int }
+		Faults   *[]string
+		Figures  []struct {
+			Name    string
+			Value   float64
+			Samples []float64
+		}
+	}
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Measures == "" || got.Machine.CPUs == 0 || got.Faults == nil {
+		t.Errorf("incomplete: %s", b)
+	}
+	if len(*got.Faults) > 0 {
+		t.Errorf("faults: %q", *got.Faults)
+	}
+	out := map[string]float64{}
+	for _, f := range got.Figures {
+		if _, twice := out[f.Name]; twice || len(f.Samples) != runs {
+			t.Errorf("%s: twice %v, %d samples", f.Name, twice, len(f.Samples))
+		}
+		out[f.Name] = f.Value
+	}
+	return out
+}
+
+// above wants figures that are there and more than nothing.
+func above(t *testing.T, got map[string]float64, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if v, ok := got[name]; !ok || v <= 0 {
+			t.Errorf("%s: %v, %v", name, v, ok)
+		}
+	}
+}
+
+func TestSend(t *testing.T) {
+	c := config(t)
+	r, err := c.Send(t.Context(), 500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := figures(t, r, 2)
+	above(t, got, "messages/s over the plain loop's requests/s", "processor time per message over the plain loop's per request", "commits per message",
+		"database bytes per sent message", "peak memory while sending", "first send after the release", "admission before it")
+	if d, ok := got["received twice by the sink"]; !ok || d != 0 {
+		t.Errorf("received twice: %v, %v", d, ok)
+	}
+	left, err := os.ReadDir(c.Dir)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// What a sink received twice, or not at all, is told.
+func TestCounts(t *testing.T) {
+	k, err := config(t).startSink(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.stop()
+	if _, err := plainLoop(t.Context(), plainArgs{Graph: k.Graph, N: 5}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := k.counts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Total != 5 || c.DuplicateCallbacks != 4 || c.DuplicateRecipients != 4 || c.BodyBytes != 5*plainBody || c.First == 0 {
+		t.Errorf("%+v", c)
+	}
+	if f := c.faults(6); len(f) != 3 {
+		t.Errorf("%q", f)
+	}
+	r := newReport("send", nil)
+	if r.Faults = c.faults(5); r.Err() == nil {
+		t.Error("duplicates are no error")
+	}
+	if err := k.reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := k.counts(t.Context()); err != nil || c.Total != 0 || c.First != 0 {
+		t.Errorf("%+v %v", c, err)
+	}
+}
+
+// Each is there once, whatever the number of people.
+func TestMixed(t *testing.T) {
+	for _, n := range []uint64{1, 2, 3, 500, 1000, 4097} {
+		for _, salt := range []uint64{7, 23} {
+			seen, moved := map[uint64]bool{}, uint64(0)
+			for i := range n {
+				m := mixed(i, n, salt)
+				seen[m] = true
+				if m != i {
+					moved++
+				}
+			}
+			if uint64(len(seen)) != n || n >= 500 && moved < n/2 {
+				t.Errorf("n %d, salt %d: %d different, %d moved", n, salt, len(seen), moved)
+			}
+		}
+	}
+}
+
+func TestParametersAre160Bytes(t *testing.T) {
+	for _, i := range []int{0, 12345678} {
+		params, err := json.Marshal([]map[string]any{{"type": "body", "parameters": []map[string]string{{"type": "text", "text": "Ana Maria"}, {"type": "text", "text": value(i)}}}})
+		if err != nil || len(params) != paramsBytes {
+			t.Errorf("%d bytes, %v", len(params), err)
+		}
+	}
+}

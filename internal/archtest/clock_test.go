@@ -20,6 +20,8 @@ var clocks = map[string]string{
 	"scheduler.Loop.fail":             "back-off of a loop",
 	"scheduler.Loop.look":             "back-off of a loop",
 	"dispatch.lane.claim":             "pacing",
+	"dispatch.lane.take":              "how fast answers come",
+	"dispatch.lane.run":               "when the loop wakes",
 	"dispatch.lane.wait":              "pacing",
 	"dispatch.lane.send":              "how long Meta took",
 	"dispatch.lane.turn":              "how long a claim may be sent: a span of the transaction's Now, counted by a clock that is never set",

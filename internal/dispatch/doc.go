@@ -3,9 +3,11 @@
 //
 // Three instances of one loop, one per lane, share only the pacers of the
 // numbers. A turn of a loop is one transaction: it settles the results that
-// have come in and claims what may leave next, so results pile up while the
-// database is busy, which is the group commit. The authentication lane writes
-// through Write, the others through Bulk.
+// have come in and claims what may leave next. Results wait for each other, at
+// most 20 ms, unless nothing else is on its way or the senders would run out of
+// messages: that is the group commit. A turn ends early when somebody waits for
+// the database. The authentication lane writes through Write, waits for nothing
+// and makes way for nobody; the others write through Bulk.
 //
 // Nothing of a campaign delays a code: it has connections of its own; it takes
 // from the number's rate before its turn, and the others wait until that is
@@ -17,8 +19,9 @@
 //
 // Invariants:
 //   - a claim is on disk before its request is written
-//   - a turn claims no more than twice the senders (they should not wait for the
-//     database) and 100 ms of the allowed rate: what is claimed is in flight
+//   - what is claimed is in flight: no more than 100 ms of the allowed rate, and
+//     than the senders get through in 40 ms, or twice as many as they are (they
+//     should not wait for the database)
 //   - a ticket that never reached a sender goes back to queued and burns no
 //     attempt
 //   - after GotConn nothing is ever sent again without proof that Meta did not

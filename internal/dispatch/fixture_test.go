@@ -404,6 +404,12 @@ func (h *house) stop() {
 	}
 }
 
+func (l *lane) inFlight() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.flying
+}
+
 // crash ends the process as kill -9 does, and opens the file again.
 func (h *house) crash() {
 	h.d = nil

@@ -22,17 +22,20 @@ type lane struct {
 	wg    sync.WaitGroup
 	own   map[int64]*rate.Limiter // streams that have a rate of their own
 	turns int                     // rotates the order of streams
+	taken time.Time               // when the last turn took its results
 
 	mu      sync.Mutex
 	results []result
 	waiting map[string]int // tickets handed out whose request has not begun, per number
-	flying  int            // tickets without a result
+	flying  int            // tickets without a settled result
+	most    int            // of flying, by how fast answers came lately
+	hungry  bool           // more could be claimed than most allows
 	done    chan struct{}  // capacity 1: a result is there
 }
 
 func newLane(d *Dispatcher, l whatsapp.Lane) *lane {
 	return &lane{d: d, lane: l, slots: make(chan struct{}, d.cfg.Senders), own: map[int64]*rate.Limiter{},
-		waiting: map[string]int{}, done: make(chan struct{}, 1)}
+		waiting: map[string]int{}, done: make(chan struct{}, 1), most: 2 * d.cfg.Senders}
 }
 
 // idle is how long a loop sleeps when nothing is due and nothing wakes it: a
@@ -45,12 +48,17 @@ func (l *lane) run(ctx context.Context) {
 	defer cancel()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var due time.Time // when the next turn begins, whatever comes
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 			continue
 		case <-wakes:
 		case <-l.done:
+			if !l.ripe() {
+				timer.Reset(min(gather, max(time.Until(due), 0)))
+				continue
+			}
 		case <-timer.C:
 		}
 		next, err := l.turn(ctx, sendCtx)
@@ -58,6 +66,7 @@ func (l *lane) run(ctx context.Context) {
 			l.d.cfg.Log.Error("a turn of the sender failed; trying again", "lane", l.lane, "error", err)
 			next = time.Second
 		}
+		due = time.Now().Add(next)
 		timer.Reset(next)
 	}
 	l.drain(cancel)
@@ -70,7 +79,7 @@ func (l *lane) drain(cancel context.CancelFunc) {
 	l.wg.Wait()
 	timer.Stop()
 	for tries := 1; ; {
-		batch := l.take(maxTurn)
+		batch, _ := l.take()
 		if len(batch) == 0 {
 			return
 		}
@@ -114,7 +123,7 @@ func (l *lane) write(ctx context.Context, fn func(*store.Tx) error) error {
 // turn settles what has come in and claims what may leave, in one transaction,
 // and says how long the loop may sleep.
 func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
-	batch := l.take(maxTurn)
+	batch, free := l.take()
 	var judged []result
 	var tickets []ticket
 	var next time.Duration
@@ -128,10 +137,10 @@ func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 	begun := time.Now() // before the transaction's Now: what is reckoned from it comes early rather than late
 	err := l.write(ctx, func(tx *store.Tx) (err error) {
 		now = tx.Now()
-		if judged, err = l.settle(tx, batch); err != nil {
+		if judged, err = l.settleAll(tx, batch); err != nil {
 			return err
 		}
-		tickets, next, err = l.claim(tx, l.inFlight()-len(batch))
+		tickets, next, err = l.claim(tx, free-(len(batch)-len(judged)))
 		return err
 	})
 	if err != nil {
@@ -139,7 +148,8 @@ func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 		l.putBack(batch)
 		return 0, err
 	}
-	l.after(batch)
+	l.putBack(batch[len(judged):])
+	l.after(judged)
 	l.count(now, judged)
 	for _, t := range tickets {
 		if d := t.message.Deadline; d > 0 { // Now is cut to milliseconds
@@ -147,81 +157,132 @@ func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 		}
 		l.launch(ctx, sendCtx, t)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.results) > 0 {
-		next = 0
-	}
-	return next, nil
+	return l.soon(next), nil
 }
 
-// maxTurn bounds the results, and the claims, of one turn to some ten
-// milliseconds each: a login code waits for a campaign's transaction.
-const maxTurn = 100
+// chunk bounds what is settled, and what is claimed of one stream, between two
+// looks whether somebody waits for the database: a login code waits for a
+// campaign's transaction. Some milliseconds each.
+const chunk = 100
 
-// claim takes what the pacers, the streams' own rates and the free senders
-// allow. flying is what is in flight once this turn's results are settled: were
-// they counted, the last of them could end the turn with nothing claimed and
-// nothing left to wake the loop. Streams take turns in being first.
-func (l *lane) claim(tx *store.Tx, flying int) ([]ticket, time.Duration, error) {
+// settleAll settles results until somebody waits, and returns those it settled.
+func (l *lane) settleAll(tx *store.Tx, batch []result) (judged []result, err error) {
+	for n := 0; n < len(batch) && (n == 0 || !l.hurry(tx)); n = len(judged) {
+		some, err := l.settle(tx, batch[n:min(n+chunk, len(batch))])
+		if err != nil {
+			return nil, err
+		}
+		judged = append(judged, some...)
+	}
+	return judged, nil
+}
+
+// hurry says that the turn should end, because somebody waits. Nobody is to wait
+// for more than a code.
+func (l *lane) hurry(tx *store.Tx) bool { return l.lane != whatsapp.LaneAuthentication && tx.Hurry() }
+
+// claim takes at most free messages, as the pacers and the streams' own rates
+// allow. Streams take turns in being first, and take no more than a chunk each
+// before the next one has its turn.
+func (l *lane) claim(tx *store.Tx, free int) ([]ticket, time.Duration, error) {
 	open, opens, err := gate.Opens(tx, l.lane)
 	if err != nil {
 		return nil, 0, err
 	}
-	now := time.Now() // pacing, not a decision about the message
-	free := min(2*cap(l.slots)-flying, maxTurn)
+	c := claiming{lane: l, tx: tx, now: time.Now(), taken: map[string]int{}, empty: map[int64]bool{}, waits: map[int64]time.Duration{}, free: free}
+	l.turns++
+	for before := -1; len(c.tickets) > before && (before < 0 || !l.hurry(tx)); {
+		before = len(c.tickets)
+		if err := c.round(open); err != nil {
+			return c.tickets, 0, err
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hungry = c.free <= 0
+	if l.hungry {
+		return c.tickets, idle, nil // a result will wake the loop
+	}
 	sleep := idle
 	if !opens.IsZero() {
 		sleep = min(sleep, max(opens.Sub(tx.Now()), 0)+time.Millisecond)
 	}
-	var tickets []ticket
-	taken := map[string]int{}
-	l.turns++
-	for i := range open {
-		o := open[(i+l.turns)%len(open)]
-		if free <= 0 {
-			break // a result will wake the loop
-		}
-		pacer := l.d.pacer(o.Number)
-		n := min(free, pacer.allowance(l.lane, now)-l.waitingFor(o.Number)-taken[o.Number])
-		own := l.limiter(o.Stream)
-		if own != nil {
-			n = min(n, tokens(own, now))
-		}
-		if n <= 0 {
-			sleep = min(sleep, pause(pacer.lanes[l.lane], own))
-			continue
-		}
-		room, wait := l.room(o.Stream, tx.Now())
-		if room == 0 {
-			sleep = min(sleep, wait)
-			continue
-		}
-		claimed, out, err := gate.Claim(tx, o, min(n, room))
-		if err != nil {
-			return tickets, 0, err
-		}
-		if err := l.d.tell(tx, out); err != nil {
-			return tickets, 0, err
-		}
-		for _, m := range claimed {
-			tickets = append(tickets, ticket{message: m, stream: o.Stream, pacer: pacer, own: own})
-		}
-		if err := l.reached(tx, tickets[len(tickets)-len(claimed):]); err != nil {
-			return tickets, 0, err
-		}
-		taken[o.Number] += len(claimed)
-		free -= len(claimed)
-		if own != nil && len(claimed) > 0 {
-			own.ReserveN(now, len(claimed)) // charged also when the tokens are up to 100 ms away
-		}
-		more, err := l.again(tx, o, len(out), pacer, own)
-		if err != nil {
-			return tickets, 0, err
-		}
-		sleep = min(sleep, more)
+	for _, wait := range c.waits {
+		sleep = min(sleep, wait)
 	}
-	return tickets, sleep, nil
+	return c.tickets, sleep, nil
+}
+
+// claiming is one turn's claim.
+type claiming struct {
+	*lane
+	tx      *store.Tx
+	now     time.Time // pacing, not a decision about the message
+	free    int
+	taken   map[string]int          // by number
+	empty   map[int64]bool          // streams that have nothing more
+	waits   map[int64]time.Duration // when each stream should be looked at next
+	tickets []ticket
+}
+
+// round lets every stream claim a chunk.
+func (c *claiming) round(open []gate.Open) error {
+	for i := range open {
+		o := open[(i+c.turns)%len(open)]
+		if c.free <= 0 {
+			return nil
+		}
+		if c.empty[o.ID] {
+			continue
+		}
+		wait, err := c.from(o)
+		if err != nil {
+			return err
+		}
+		c.waits[o.ID] = wait
+	}
+	return nil
+}
+
+// from claims of one stream, and says when it should be looked at next.
+func (c *claiming) from(o gate.Open) (time.Duration, error) {
+	pacer := c.d.pacer(o.Number)
+	n := min(c.free, chunk, pacer.allowance(c.lane.lane, c.now)-c.waitingFor(o.Number)-c.taken[o.Number])
+	own := c.limiter(o.Stream)
+	if own != nil {
+		n = min(n, tokens(own, c.now))
+	}
+	if n <= 0 {
+		return pause(pacer.lanes[c.lane.lane], own), nil
+	}
+	room, wait := c.room(o.Stream, c.tx.Now())
+	if room == 0 {
+		return wait, nil
+	}
+	n = min(n, room)
+	claimed, out, err := gate.Claim(c.tx, o, n)
+	if err != nil {
+		return 0, err
+	}
+	if err := c.d.tell(c.tx, out); err != nil {
+		return 0, err
+	}
+	for _, m := range claimed {
+		c.tickets = append(c.tickets, ticket{message: m, stream: o.Stream, pacer: pacer, own: own})
+	}
+	if err := c.reached(c.tx, c.tickets[len(c.tickets)-len(claimed):]); err != nil {
+		return 0, err
+	}
+	c.taken[o.Number] += len(claimed)
+	c.free -= len(claimed)
+	if own != nil && len(claimed) > 0 {
+		own.ReserveN(c.now, len(claimed)) // charged also when the tokens are up to 100 ms away
+	}
+	if len(claimed) == n && n == chunk {
+		return pause(pacer.lanes[c.lane.lane], own), nil // there is more
+	}
+	c.empty[o.ID] = true
+	return c.again(c.tx, o, len(out), pacer, own)
 }
 
 // again says when a stream that was just looked at should be looked at next.
@@ -270,30 +331,90 @@ func (l *lane) limiter(s outbox.Stream) *rate.Limiter {
 	return lim
 }
 
-func (l *lane) inFlight() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.flying
-}
-
 func (l *lane) waitingFor(number string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.waiting[number]
 }
 
-// take removes at most n results, oldest first.
-func (l *lane) take(n int) []result {
+// gather is how long results wait for others, to be written together.
+const gather = 20 * time.Millisecond
+
+// mostTurn bounds what one turn settles, and half of what may be in flight.
+const mostTurn = 500
+
+// take removes the results that have come, oldest first, and says how many
+// messages may be claimed once they are settled: were they counted as in flight,
+// the last of them could end the turn with nothing claimed and nothing left to
+// wake the loop.
+//
+// In flight is at most what the senders got through lately in twice the time
+// that results gather, so that they need not wait for the database, and twice as
+// many as they are.
+func (l *lane) take() (batch []result, free int) {
+	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n = min(n, len(l.results))
-	batch := l.results[:n:n]
+	n := min(mostTurn, len(l.results))
+	batch = l.results[:n:n]
 	l.results = l.results[n:]
-	return batch
+	if since := now.Sub(l.taken); since > 0 {
+		l.most = max(2*cap(l.slots), min(int(2*gather*time.Duration(n)/since), 2*mostTurn))
+	}
+	l.taken = now
+	return batch, l.most - (l.flying - n)
 }
 
-// putBack returns results whose transaction failed.
+// ripe says that what came in should be settled now, and not wait for more: the
+// senders would run out of messages, nothing else is on its way, or it is about
+// a code.
+func (l *lane) ripe() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ripeLocked()
+}
+
+func (l *lane) ripeLocked() bool {
+	n := len(l.results)
+	return n > 0 && (l.lane == whatsapp.LaneAuthentication || n == l.flying || n >= mostTurn || l.hungry && 2*n >= l.flying)
+}
+
+// soon is how long the loop may sleep, where a turn says next: not beyond the
+// time that results may wait.
+func (l *lane) soon(next time.Duration) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.ripeLocked():
+		return 0
+	case len(l.results) > 0:
+		return min(next, gather)
+	default:
+		return next
+	}
+}
+
+// came notes a result, and wakes the loop: for the first one, which waits for
+// others, and when it is time.
+func (l *lane) came(r result) {
+	l.mu.Lock()
+	l.results = append(l.results, r)
+	wake := len(l.results) == 1 || l.ripeLocked()
+	l.mu.Unlock()
+	if !wake {
+		return
+	}
+	select {
+	case l.done <- struct{}{}:
+	default:
+	}
+}
+
+// putBack returns results that were not settled.
 func (l *lane) putBack(batch []result) {
+	if len(batch) == 0 {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.results = append(batch, l.results...)

@@ -109,7 +109,7 @@ func (r *reach) left(now int64) (n int, next int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.limit == 0 {
-		return maxTurn, 0
+		return chunk, 0
 	}
 	budget := r.limit - reserve(r.limit)
 	if len(r.people) >= budget && now-r.walked >= 1000 {

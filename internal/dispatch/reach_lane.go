@@ -91,7 +91,7 @@ func (l *lane) bounded(s outbox.Stream) bool {
 // none, how long the stream waits.
 func (l *lane) room(s outbox.Stream, now time.Time) (n int, wait time.Duration) {
 	if !l.bounded(s) {
-		return maxTurn, 0
+		return chunk, 0
 	}
 	n, next := l.d.reach.left(store.Millis(now))
 	if n > 0 {

@@ -52,13 +52,7 @@ func (l *lane) launch(ctx, sendCtx context.Context, t ticket) {
 			r.unknowns = t.pacer.answered(l.lane, r.To)
 			<-l.slots
 		}
-		l.mu.Lock()
-		l.results = append(l.results, r)
-		l.mu.Unlock()
-		select {
-		case l.done <- struct{}{}:
-		default:
-		}
+		l.came(r)
 	})
 }
 

@@ -57,6 +57,10 @@ func (tx *Tx) prepared(s *Stmt) (*prepared, error) {
 // the same can be shown to.
 func (tx *Tx) Statements() int { return tx.ran }
 
+// Hurry says that somebody waits for a transaction: a Bulk function that has
+// done some of its work should return, and do the rest in another.
+func (tx *Tx) Hurry() bool { return len(tx.db.urgent) > 0 }
+
 // Exec runs a statement and returns how many rows it changed.
 func (tx *Tx) Exec(s *Stmt, args ...any) (int64, error) {
 	p, err := tx.prepared(s)

@@ -42,7 +42,8 @@ func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	return db.submit(ctx, db.urgent, fn)
 }
 
-// Bulk is Write for work nobody waits for: at most about 200 rows a function.
+// Bulk is Write for work nobody waits for: at most about 200 rows a function,
+// or more in one that looks whether somebody waits (Tx.Hurry).
 func (db *DB) Bulk(ctx context.Context, fn func(*Tx) error) error { return db.submit(ctx, db.bulk, fn) }
 
 func (db *DB) submit(ctx context.Context, queue chan<- *job, fn func(*Tx) error) error {

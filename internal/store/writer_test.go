@@ -347,6 +347,35 @@ func TestTurns(t *testing.T) {
 	}
 }
 
+// A long function hears that somebody waits, and only then.
+func TestHurry(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "x.db"))
+	defer db.Close()
+	var alone, bulk, write bool
+	var wg sync.WaitGroup
+	err := db.Bulk(t.Context(), func(tx *store.Tx) error {
+		alone = tx.Hurry()
+		wg.Go(func() { _ = db.Bulk(context.Background(), put("k1")) })
+		for _, n := db.Queued(); n == 0; _, n = db.Queued() {
+			time.Sleep(50 * time.Microsecond)
+		}
+		bulk = tx.Hurry()
+		wg.Go(func() { _ = db.Write(context.Background(), put("k2")) })
+		for n, _ := db.Queued(); n == 0; n, _ = db.Queued() {
+			time.Sleep(50 * time.Microsecond)
+		}
+		write = tx.Hurry()
+		return nil
+	})
+	wg.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if alone || bulk || !write {
+		t.Errorf("hurry: %t alone, %t while Bulk waits, %t while Write waits; want only the last", alone, bulk, write)
+	}
+}
+
 func TestSnapshotStandsStill(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "x.db"))
 	defer db.Close()

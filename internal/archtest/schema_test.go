@@ -22,6 +22,7 @@ const schemaFolder = "internal/store/migrations"
 var (
 	createTable = regexp.MustCompile(`^CREATE TABLE (\w+) \($`)
 	addColumn   = regexp.MustCompile(`^ALTER TABLE (\w+) ADD COLUMN (\w+) `)
+	dropTable   = regexp.MustCompile(`^DROP TABLE (\w+);$`)
 	column      = regexp.MustCompile(`^  (\w+) +(INTEGER|TEXT|REAL|BLOB)\b`)
 )
 
@@ -78,6 +79,12 @@ func migration(t *testing.T, file string, out []declared) []declared {
 				t.Fatalf("%s:%d: no migration makes table %s", file, i+1, m[1])
 			}
 			out[at].columns = append(out[at].columns, m[2])
+		case dropTable.MatchString(line):
+			name := dropTable.FindStringSubmatch(line)[1]
+			if !slices.ContainsFunc(out, func(d declared) bool { return d.name == name }) {
+				t.Fatalf("%s:%d: no migration makes table %s", file, i+1, name)
+			}
+			out = slices.DeleteFunc(out, func(d declared) bool { return d.name == name })
 		default:
 			comment = nil
 		}

@@ -1,7 +1,7 @@
 // Package conversations keeps the ledger of 24-hour conversations, and the
 // windows in which free-form text is allowed. The two are different things.
 //
-// Tables: conversations, inbound_messages, service_windows, message_pricing.
+// Tables: conversations, inbound_messages, service_windows, message_prices.
 // It reads messages, streams, foreign_messages and contacts.
 //
 // A conversation begins with the first message the business sends in a
@@ -50,7 +50,7 @@
 //   - origin is user exactly when inbound_id names the message that was answered
 //   - a conversation keeps its id while it has its key (number, person, opening
 //     instant, category) or its opener
-//   - what Meta says of a conversation stands in message_pricing, verbatim, and
+//   - what Meta says of a conversation stands in message_prices, verbatim, and
 //     decides nothing here (Meta: Webhooks, messages: absent from v24.0 on)
 //   - rows of people whom contacts no longer knows stay as they are
 package conversations

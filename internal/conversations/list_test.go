@@ -15,8 +15,8 @@ import (
 	"janela/internal/whatsapp"
 )
 
-var pricing = store.SQL(`SELECT message_id || ' ' || model || ' ' || type || ' ' || category || ' ' || billable || ' ' ||
-	conversation_id || ' ' || conversation_origin || ' ' || conversation_ends || ' ' || at FROM message_pricing WHERE wamid = ?1`)
+var pricing = store.SQL(`SELECT model || ' ' || type || ' ' || category || ' ' || billable || ' ' ||
+	conversation_id || ' ' || conversation_origin || ' ' || conversation_ends || ' ' || at FROM message_prices WHERE id = ?1 OR wamid = ?2`)
 
 // collect lists page by page.
 func collect(t testing.TB, q store.Querier, f Filter, page int) (rows []Row) {
@@ -170,31 +170,42 @@ func TestReached(t *testing.T) {
 	})
 }
 
+// Of ours the row is known by the message, of others by the wamid.
 func TestPricingIsVerbatim(t *testing.T) {
-	inBook(t, func(b book) {
-		ms := func(h float64) int64 { return store.Millis(at(h)) }
-		want := func(s string) {
-			t.Helper()
-			got, _, err := store.Value[string](b.tx, pricing, "wamid.p")
-			b.must(err)
-			if got != s {
-				t.Errorf("got  %s\nwant %s", got, s)
+	for _, message := range []int64{7, 0} {
+		inBook(t, func(b book) {
+			ms := func(h float64) int64 { return store.Millis(at(h)) }
+			put := func(p Pricing) { p.Wamid, p.Message = "wamid.p", message; b.must(RecordPricing(b.tx, p)) }
+			want := func(s string) {
+				t.Helper()
+				got, _, err := store.Value[string](b.tx, pricing, message, "wamid.p")
+				b.must(err)
+				if got != s {
+					t.Errorf("got  %s\nwant %s", got, s)
+				}
 			}
-		}
-		b.must(RecordPricing(b.tx, Pricing{Wamid: "wamid.p", Model: "PMP", Type: "regular", Category: "Marketing_Lite", Billable: "true",
-			ConversationID: "c1", ConversationOrigin: "referral_conversion", ConversationEnds: at(24), At: at(1)}))
-		first := fmt.Sprintf("PMP regular Marketing_Lite true c1 referral_conversion %d %d", ms(24), ms(1))
-		want("0 " + first)
-		// delivered says less, and knows whose message it is; once more changes nothing.
-		for range 2 {
-			b.must(RecordPricing(b.tx, Pricing{Wamid: "wamid.p", Message: 7, Type: "free_entry_point", At: at(2)}))
-			want(fmt.Sprintf("7 PMP free_entry_point Marketing_Lite true c1 referral_conversion %d %d", ms(24), ms(2)))
-		}
-		// sent, coming late, takes nothing back.
-		b.must(RecordPricing(b.tx, Pricing{Wamid: "wamid.p", Type: "regular", ConversationEnds: at(20), At: at(1)}))
-		want(fmt.Sprintf("7 PMP free_entry_point Marketing_Lite true c1 referral_conversion %d %d", ms(24), ms(2)))
-		if err := RecordPricing(b.tx, Pricing{Model: "PMP"}); err == nil {
-			t.Error("a price of no message was accepted")
-		}
-	})
+			put(Pricing{Model: "PMP", Type: "regular", Category: "Marketing_Lite", Billable: "true",
+				ConversationID: "c1", ConversationOrigin: "referral_conversion", ConversationEnds: at(24), At: at(1)})
+			want(fmt.Sprintf("PMP regular Marketing_Lite true c1 referral_conversion %d %d", ms(24), ms(1)))
+			// delivered says less; once more changes nothing.
+			for range 2 {
+				put(Pricing{Type: "free_entry_point", At: at(2)})
+				want(fmt.Sprintf("PMP free_entry_point Marketing_Lite true c1 referral_conversion %d %d", ms(24), ms(2)))
+			}
+			// sent, coming late, takes nothing back.
+			put(Pricing{Type: "regular", ConversationEnds: at(20), At: at(1)})
+			want(fmt.Sprintf("PMP free_entry_point Marketing_Lite true c1 referral_conversion %d %d", ms(24), ms(2)))
+			p, ok, err := PriceOf(b.tx, message, "wamid.p")
+			b.must(err)
+			if !ok || p.Message != message || p.Category != "Marketing_Lite" || !p.ConversationEnds.Equal(at(24)) || !p.At.Equal(at(2)) {
+				t.Errorf("the price is %+v, %t", p, ok)
+			}
+			if _, ok, err := PriceOf(b.tx, 8, "wamid.q"); err != nil || ok {
+				t.Error("another message has this price", err)
+			}
+			if err := RecordPricing(b.tx, Pricing{Model: "PMP"}); err == nil {
+				t.Error("a price of no message was accepted")
+			}
+		})
+	}
 }

@@ -27,29 +27,33 @@ type Pricing struct {
 
 // A status that leaves a field out does not empty it: conversation and expiry
 // come with sent only. Of two that fill it, the later status holds.
-var sqlPricing = store.SQL(`INSERT INTO message_pricing
-	(wamid, message_id, model, type, category, billable, conversation_id, conversation_origin, conversation_ends, at)
+const (
+	priceInto = `INSERT INTO message_prices
+	(id, wamid, model, type, category, billable, conversation_id, conversation_origin, conversation_ends, at)
 	VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-	ON CONFLICT (wamid) DO UPDATE SET
-	message_id = CASE WHEN excluded.message_id > 0 THEN excluded.message_id ELSE message_pricing.message_id END,
-	model = CASE WHEN excluded.model <> '' AND (message_pricing.model = '' OR excluded.at >= message_pricing.at)
-		THEN excluded.model ELSE message_pricing.model END,
-	type = CASE WHEN excluded.type <> '' AND (message_pricing.type = '' OR excluded.at >= message_pricing.at)
-		THEN excluded.type ELSE message_pricing.type END,
-	category = CASE WHEN excluded.category <> '' AND (message_pricing.category = '' OR excluded.at >= message_pricing.at)
-		THEN excluded.category ELSE message_pricing.category END,
-	billable = CASE WHEN excluded.billable <> '' AND (message_pricing.billable = '' OR excluded.at >= message_pricing.at)
-		THEN excluded.billable ELSE message_pricing.billable END,
-	conversation_id = CASE WHEN excluded.conversation_id <> ''
-		AND (message_pricing.conversation_id = '' OR excluded.at >= message_pricing.at)
-		THEN excluded.conversation_id ELSE message_pricing.conversation_id END,
-	conversation_origin = CASE WHEN excluded.conversation_origin <> ''
-		AND (message_pricing.conversation_origin = '' OR excluded.at >= message_pricing.at)
-		THEN excluded.conversation_origin ELSE message_pricing.conversation_origin END,
-	conversation_ends = CASE WHEN excluded.conversation_ends > 0
-		AND (message_pricing.conversation_ends = 0 OR excluded.at >= message_pricing.at)
-		THEN excluded.conversation_ends ELSE message_pricing.conversation_ends END,
-	at = CASE WHEN excluded.at > message_pricing.at THEN excluded.at ELSE message_pricing.at END`)
+	ON CONFLICT `
+	priceAgain = ` DO UPDATE SET
+	model = CASE WHEN excluded.model <> '' AND (message_prices.model = '' OR excluded.at >= message_prices.at)
+		THEN excluded.model ELSE message_prices.model END,
+	type = CASE WHEN excluded.type <> '' AND (message_prices.type = '' OR excluded.at >= message_prices.at)
+		THEN excluded.type ELSE message_prices.type END,
+	category = CASE WHEN excluded.category <> '' AND (message_prices.category = '' OR excluded.at >= message_prices.at)
+		THEN excluded.category ELSE message_prices.category END,
+	billable = CASE WHEN excluded.billable <> '' AND (message_prices.billable = '' OR excluded.at >= message_prices.at)
+		THEN excluded.billable ELSE message_prices.billable END,
+	conversation_id = CASE WHEN excluded.conversation_id <> '' AND (message_prices.conversation_id = '' OR excluded.at >= message_prices.at)
+		THEN excluded.conversation_id ELSE message_prices.conversation_id END,
+	conversation_origin = CASE WHEN excluded.conversation_origin <> '' AND (message_prices.conversation_origin = '' OR excluded.at >= message_prices.at)
+		THEN excluded.conversation_origin ELSE message_prices.conversation_origin END,
+	conversation_ends = CASE WHEN excluded.conversation_ends > 0 AND (message_prices.conversation_ends = 0 OR excluded.at >= message_prices.at)
+		THEN excluded.conversation_ends ELSE message_prices.conversation_ends END,
+	at = CASE WHEN excluded.at > message_prices.at THEN excluded.at ELSE message_prices.at END`
+)
+
+var (
+	sqlPrice        = store.SQL(priceInto + `(id)` + priceAgain)
+	sqlForeignPrice = store.SQL(priceInto + `(wamid) WHERE wamid <> ''` + priceAgain)
+)
 
 // RecordPricing writes down what Meta said of a message's price. It decides
 // nothing: our conversations are our own arithmetic.
@@ -57,7 +61,11 @@ func RecordPricing(tx *store.Tx, p Pricing) error {
 	if p.Wamid == "" {
 		return errors.New("conversations: a price needs the wamid of its message")
 	}
-	err := tx.One(sqlPricing, string(p.Wamid), p.Message, p.Model, p.Type, p.Category, p.Billable,
+	stmt, id, wamid := sqlPrice, p.Message, ""
+	if id == 0 {
+		stmt, id, wamid = sqlForeignPrice, tx.NewID(), string(p.Wamid)
+	}
+	err := tx.One(stmt, id, wamid, p.Model, p.Type, p.Category, p.Billable,
 		p.ConversationID, p.ConversationOrigin, store.Millis(p.ConversationEnds), store.Millis(SaneTime(p.At, tx.Now())))
 	if err != nil {
 		return fmt.Errorf("conversations: store the price of %v: %w", p.Wamid, err)
@@ -65,30 +73,39 @@ func RecordPricing(tx *store.Tx, p Pricing) error {
 	return nil
 }
 
-var sqlPriceOf = store.SQL(`SELECT wamid, message_id, model, type, category, billable, conversation_id, conversation_origin, conversation_ends, at
-	FROM message_pricing WHERE wamid = ?1`)
+const priceColumns = `model, type, category, billable, conversation_id, conversation_origin, conversation_ends, at`
+
+var (
+	sqlPriceOf        = store.SQL(`SELECT ` + priceColumns + ` FROM message_prices WHERE id = ?1 AND wamid = ''`)
+	sqlForeignPriceOf = store.SQL(`SELECT ` + priceColumns + ` FROM message_prices WHERE wamid = ?1 AND wamid <> ''`)
+)
 
 type pricingScan struct {
 	Pricing
 	ends, at int64
 }
 
-// Fields names the places of sqlPriceOf's columns.
+// Fields names the places of priceColumns.
 func (p *pricingScan) Fields() []any {
-	return []any{&p.Wamid, &p.Message, &p.Model, &p.Type, &p.Category, &p.Billable, &p.ConversationID, &p.ConversationOrigin, &p.ends, &p.at}
+	return []any{&p.Model, &p.Type, &p.Category, &p.Billable, &p.ConversationID, &p.ConversationOrigin, &p.ends, &p.at}
 }
 
-// PriceOf returns what Meta said of a message's price; ok is false when it said
-// nothing yet.
-func PriceOf(q store.Querier, w whatsapp.Wamid) (p Pricing, ok bool, err error) {
-	if w == "" {
-		return p, false, nil
+// PriceOf returns what Meta said of the price of a message of ours, or of a
+// foreign one (message 0); ok is false when it said nothing yet. Of ours that a
+// status named before we knew it to be ours, it may stand under the wamid.
+func PriceOf(q store.Querier, message int64, w whatsapp.Wamid) (p Pricing, ok bool, err error) {
+	var row pricingScan
+	if message > 0 {
+		row, ok, err = store.Get[pricingScan](q, sqlPriceOf, message)
 	}
-	row, ok, err := store.Get[pricingScan](q, sqlPriceOf, string(w))
+	if err == nil && !ok && w != "" {
+		row, ok, err = store.Get[pricingScan](q, sqlForeignPriceOf, string(w))
+	}
 	if err != nil {
 		return p, false, fmt.Errorf("conversations: the price of %v: %w", w, err)
 	}
 	p = row.Pricing
+	p.Message, p.Wamid = message, w
 	p.ConversationEnds, p.At = store.Time(row.ends), store.Time(row.at)
 	return p, ok, nil
 }

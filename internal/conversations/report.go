@@ -121,7 +121,7 @@ func (r *Report) ledger(q store.Querier, key ledgerKey, country string) error {
 				begun, opened[at] = 1, true
 			}
 		}
-		price, _, err := PriceOf(q, e.Wamid)
+		price, _, err := PriceOf(q, e.ID, e.Wamid)
 		if err != nil {
 			return err
 		}

@@ -112,9 +112,9 @@ func (cfg *Config) person(tx *store.Tx, out *Forgotten, ids []whatsapp.Identity,
 	if err := cfg.Ledger.Forget(tx, out.Contacts, ids, actor); err != nil {
 		return err
 	}
-	rename := func(wamid string) (string, error) {
+	rename := func(message int64, wamid string) (string, error) {
 		name := "forgotten-" + rand.Text()
-		return name, conversations.RenamePrice(tx, wamid, name)
+		return name, conversations.ForgetPrice(tx, message, wamid, name)
 	}
 	for _, contact := range out.Contacts {
 		messages, cancelled, err := outbox.Forget(tx, contact, optin.ReasonForgotten, rename)

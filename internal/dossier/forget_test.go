@@ -23,7 +23,7 @@ import (
 
 var (
 	putWamid   = store.SQL(`UPDATE messages SET wamid = ?2 WHERE id = ?1`)
-	putPrice   = store.SQL(`INSERT INTO message_pricing (wamid, message_id, category, billable, at) VALUES (?1, ?2, 'marketing', 'true', 1)`)
+	putPrice   = store.SQL(`INSERT INTO message_prices (id, wamid, category, billable, conversation_id, at) VALUES (?2, ?1, 'marketing', 'true', ?3, 1)`)
 	putForeign = store.SQL(`INSERT INTO foreign_messages (wamid, number_id, contact_id, seen_at) VALUES (?1, '101', ?2, 1)`)
 	putPayload = store.SQL(`INSERT INTO hook_payloads (id, kind, type, body, signature, created_at) VALUES (?1, 'callback', 'messages', CAST(?2 AS BLOB), 'sha256=x', 1)`)
 	putReview  = store.SQL(`INSERT INTO consent_reviews (id, contact_id, number_id, wamid, text, rule, language, said_at, opened_at, state) VALUES (1, ?1, '101', ?2, ?3, 'spam', 'pt', 1, 1, 'open')`)
@@ -31,7 +31,7 @@ var (
 		VALUES ('otp_a', 'app', 'login', ?1, 'k', 'm', '+55…01', 'BR', 'pt_BR', 6, 'k1', '', 5, 3, 'expired', ?2, 1, 1, 1)`)
 	putCodeSend = store.SQL(`INSERT INTO code_sends (message_id, challenge_id, gen, phone_key, prefix_key, country, at) VALUES (?1, 'otp_a', 1, 'k', 'p', 'BR', 1)`)
 	putStranger = store.SQL(`UPDATE messages SET contact_id = 0, state = 'refused', reason = 'no_opt_in', wamid = '' WHERE id = ?1`)
-	countOf     = store.SQL(`SELECT (SELECT COUNT(*) FROM conversations) + (SELECT COUNT(*) FROM message_pricing p JOIN messages m ON m.wamid = p.wamid WHERE p.billable = 'true')`)
+	countOf     = store.SQL(`SELECT (SELECT COUNT(*) FROM conversations) + (SELECT COUNT(*) FROM message_prices p JOIN messages m ON m.id = p.id WHERE p.billable = 'true')`)
 )
 
 func wamidOf(phone whatsapp.Identity, tail string) string {
@@ -43,7 +43,7 @@ func canaries(id whatsapp.Identity) []string {
 	digits := strings.TrimPrefix(id.Value, "+")
 	return []string{digits, "BR.150299887", "Fulana", "canario-texto", "canario-proposta", "203.0.113.77", "canario-agente", "canario-inbound", "canario-review", "canario-meta", "canario-grupo",
 		wamidOf(id, "")[8:24], // of every id of Meta's
-		"canario-externo"}
+		"canario-externo", "canario-conversa"}
 }
 
 // populate puts something of the person into every table that can hold it.
@@ -82,7 +82,7 @@ func (h *house) populate(id whatsapp.Identity) (contact, sent, queued int64) {
 		queued = ids[0]
 		a, f := wamidOf(id, "a"), wamidOf(id, "f")
 		number := strings.TrimPrefix(id.Value, "+")
-		return errors.Join(tx.One(putWamid, sent, a), tx.One(putPrice, a, sent), tx.One(putForeign, f, contact), tx.One(putTalk, 1, contact, 4000),
+		return errors.Join(tx.One(putWamid, sent, a), tx.One(putPrice, "", sent, "canario-conversa"), tx.One(putForeign, f, contact), tx.One(putTalk, 1, contact, 4000),
 			tx.One(putInbound, 7, wamidOf(id, "i"), contact, 5000), tx.One(putReview, contact, wamidOf(id, "r"), "canario-review"),
 			tx.One(putCallback, 1, "h1", `{"from":"`+number+`","text":"canario-inbound"}`), tx.One(putCallback, 2, "h2", `{"user_id":"BR.150299887","g":"canario-grupo"}`),
 			tx.One(putPayload, 1, `{"from":"`+number+`"}`), tx.One(putCode, contact, "canario-meta"), tx.One(putCodeSend, code), tx.One(putStranger, ids[1]))

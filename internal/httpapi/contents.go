@@ -125,7 +125,7 @@ func conversationMessage(q store.Querier, p conversations.Part) (ConversationMes
 			m.Template = stream.Ref().String()
 		}
 	}
-	price, ok, err := conversations.PriceOf(q, p.Wamid)
+	price, ok, err := conversations.PriceOf(q, p.ID, p.Wamid)
 	if ok {
 		m.Meta = metasWords(price)
 	}

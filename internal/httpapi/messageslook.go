@@ -147,7 +147,7 @@ func (v *messageView) after(q store.Querier, m outbox.Message, s outbox.Stream) 
 	for _, r := range replies {
 		v.Replies = append(v.Replies, messageAnswer{r.ID, stamp(r.At), r.Type})
 	}
-	price, ok, err := conversations.PriceOf(q, m.Wamid)
+	price, ok, err := conversations.PriceOf(q, m.ID, m.Wamid)
 	if ok {
 		v.Meta = metasWords(price)
 	}

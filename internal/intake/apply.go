@@ -35,11 +35,9 @@ func (in *Intake) preference(tx *store.Tx, p webhook.Preference) error {
 	return in.tell(tx, out)
 }
 
-// applyEvent applies everything else. why names what was not understood.
+// applyEvent applies everything else but statuses. why names what was not understood.
 func (in *Intake) applyEvent(tx *store.Tx, e webhook.Event) (why string, err error) {
 	switch e := e.(type) {
-	case webhook.Status:
-		return "", in.status(tx, e)
 	case webhook.Inbound:
 		_, why, err = in.inbound(tx, e)
 		return why, err

@@ -230,7 +230,7 @@ func TestForeignStatuses(t *testing.T) {
 	want(t, "conversations", h.conversations(), []string{"marketing business 12:00:00 out 2 in 0", "utility business 13:00:00 out 2 in 0"})
 }
 
-var sqlPrices = store.SQL(`SELECT wamid || ' ' || message_id || ' ' || model || ' ' || type || ' ' || category || ' ' || billable || ' ' || conversation_id || ' ' || conversation_origin || ' ' || conversation_ends FROM message_pricing ORDER BY wamid`)
+var sqlPrices = store.SQL(`SELECT wamid || ' ' || id || ' ' || model || ' ' || type || ' ' || category || ' ' || billable || ' ' || conversation_id || ' ' || conversation_origin || ' ' || conversation_ends FROM message_prices ORDER BY id`)
 
 // Until v23 Meta names a conversation, from v24 on only a price: both give the
 // same rows of ours, and what Meta said stands beside them verbatim.
@@ -257,8 +257,8 @@ func TestShapesOfV23AndV24(t *testing.T) {
 		return err
 	})
 	want(t, "prices", prices, []string{
-		fmt.Sprintf("wamid.a %d CBP  marketing true c0ffee marketing 1764086460000", a),
-		fmt.Sprintf("wamid.b %d PMP a_new_type authentication-international false   0", b),
+		fmt.Sprintf(" %d CBP  marketing true c0ffee marketing 1764086460000", a),
+		fmt.Sprintf(" %d PMP a_new_type authentication-international false   0", b),
 	})
 }
 
@@ -444,6 +444,13 @@ func TestEveryKindOfEventIsHandled(t *testing.T) {
 		h.write(func(tx *store.Tx) error {
 			if _, err := h.in.applyWish(tx, e, h.in.listen([]webhook.Event{e})[0]); err != nil {
 				return err
+			}
+			if s, ok := e.(webhook.Status); ok {
+				b := h.in.statuses(tx)
+				if err := b.apply(s); err != nil {
+					return err
+				}
+				return b.write()
 			}
 			note, err := h.in.applyEvent(tx, e)
 			if (note != "") != (kind == "Unknown") {

@@ -77,63 +77,6 @@ func inBook(tx *store.Tx, id whatsapp.Identity) (whatsapp.Identity, error) {
 	return id, nil
 }
 
-// status applies one status: of a message of ours, or of a foreign one.
-func (in *Intake) status(tx *store.Tx, s webhook.Status) error {
-	at := conversations.SaneTime(s.At, tx.Now())
-	o := outbox.Observation{Wamid: s.Wamid, Status: s.Status, At: at}
-	if id, ok := whatsapp.ParseCallbackID(s.Callback); ok && id.DB == in.cfg.DB.Name() {
-		o.Message, o.Attempt = id.Message, id.Attempt
-	}
-	var code whatsapp.Code
-	if len(s.Errors) > 0 {
-		code = whatsapp.LookupCode(s.Errors[0].Code, 0)
-		o.Code, o.Reason = code.Code, string(code.Class)
-	}
-	before, ours, err := find(tx, o)
-	if err != nil {
-		return err
-	}
-	if !ours {
-		return in.foreign(tx, s, at)
-	}
-	if err := pair(tx, before, s); err != nil {
-		return err
-	}
-	stream, _, err := outbox.StreamByID(tx, before.Stream)
-	if err != nil {
-		return err
-	}
-	if o.InWindow, err = conversations.InWindowAt(tx, stream.Number, before.Contact, at); err != nil {
-		return err
-	}
-	out, _, err := outbox.Observe(tx, o)
-	if err != nil {
-		return err
-	}
-	if err := in.price(tx, s, before.ID); err != nil {
-		return err
-	}
-	if s.IdentityKeyHash != "" && stream.Category == whatsapp.Authentication && in.cfg.IdentityKey != nil {
-		if err := in.cfg.IdentityKey(tx, before.ID, s.IdentityKeyHash); err != nil {
-			return err
-		}
-	}
-	if err := in.tell(tx, out); err != nil {
-		return err
-	}
-	if s.Status == webhook.StatusFailed && len(out) > 0 && code.Class != "" {
-		return in.react(tx, before, stream, code)
-	}
-	return nil
-}
-
-func find(tx *store.Tx, o outbox.Observation) (outbox.Message, bool, error) {
-	if o.Message > 0 {
-		return outbox.ByID(tx, o.Message)
-	}
-	return outbox.ByWamid(tx, o.Wamid)
-}
-
 // react does at its scope what an error does that came by status.
 func (in *Intake) react(tx *store.Tx, m outbox.Message, s outbox.Stream, code whatsapp.Code) error {
 	r, err := gate.React(tx, gate.Failure{Message: m, Stream: s, Code: code, ByStatus: true})
@@ -147,21 +90,6 @@ func (in *Intake) react(tx *store.Tx, m outbox.Message, s outbox.Stream, code wh
 	return in.tell(tx, r.Outcomes)
 }
 
-// pair keeps what the status calls the person we sent to, where it is new.
-func pair(tx *store.Tx, m outbox.Message, s webhook.Status) error {
-	ids := []whatsapp.Identity{m.To()}
-	for _, id := range identities(s.RecipientID, s.RecipientUserID, s.ParentUserID) {
-		if id.Value == m.Address || id.Kind == whatsapp.KindWaID && "+"+id.Value == m.Address {
-			continue
-		}
-		ids = append(ids, id)
-	}
-	if len(ids) == 1 || m.Contact == 0 {
-		return nil
-	}
-	return join(tx, ids...)
-}
-
 // join notes that identities are one person's. Where that is news, it brings
 // their conversations together, and home what was revoked under a spelling that
 // was learnt with it. Most statuses tell nothing new of the person.
@@ -170,6 +98,10 @@ func join(tx *store.Tx, ids ...whatsapp.Identity) error {
 	if err != nil {
 		return err
 	}
+	return joinAs(tx, known, ids)
+}
+
+func joinAs(tx *store.Tx, known bool, ids []whatsapp.Identity) error {
 	c, err := contacts.Learn(tx, ids...)
 	if err != nil || known {
 		return err

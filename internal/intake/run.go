@@ -137,8 +137,9 @@ func (in *Intake) applyAll(ctx context.Context, group []job) error {
 			if err := in.hear(tx, group); err != nil {
 				return err
 			}
+			seen := in.statuses(tx)
 			for _, j := range group {
-				strange, err := in.apply(tx, j, from)
+				strange, err := in.apply(tx, seen, j, from)
 				if err != nil {
 					return err
 				}
@@ -152,7 +153,7 @@ func (in *Intake) applyAll(ctx context.Context, group []job) error {
 				}
 				notes = nil
 			}
-			return nil
+			return seen.write()
 		})
 		if err != nil {
 			return err
@@ -168,12 +169,19 @@ func (in *Intake) applyAll(ctx context.Context, group []job) error {
 // apply brings the events of a callback from one on into the ledgers, at most
 // perTurn, and says which it did not understand. What a person wants comes
 // first: a STOP in a callback forbids whatever else the callback may set going.
-func (in *Intake) apply(tx *store.Tx, j job, from int) (strange []string, err error) {
+// Statuses gather in seen, and are written before anything else is applied.
+func (in *Intake) apply(tx *store.Tx, seen *statusBatch, j job, from int) (strange []string, err error) {
 	if j.err != nil {
 		return nil, fmt.Errorf("the body cannot be read: %w", j.err)
 	}
 	if from == 0 {
 		for i, e := range j.events {
+			if _, ok := e.(webhook.Status); ok {
+				continue // which asks for nothing
+			}
+			if err := seen.write(); err != nil {
+				return nil, err
+			}
 			why, err := in.applyWish(tx, e, j.said[i])
 			if err != nil {
 				return nil, err
@@ -184,6 +192,15 @@ func (in *Intake) apply(tx *store.Tx, j job, from int) (strange []string, err er
 		}
 	}
 	for _, e := range j.events[from:min(from+perTurn, len(j.events))] {
+		if s, ok := e.(webhook.Status); ok {
+			if err := seen.apply(s); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err := seen.write(); err != nil {
+			return nil, err
+		}
 		why, err := in.applyEvent(tx, e)
 		if err != nil {
 			return nil, err

@@ -32,8 +32,8 @@ func (n *nameRow) Fields() []any { return []any{&n.id, &n.state, &n.wamid} }
 // Forget cancels what is queued to a contact, and takes from all its messages
 // whatever names the person. rename gives the text that stands for a message's
 // wamid from then on, which holds the number; it is called once for each that
-// Meta gave. The rows and their times stay. ErrSending: try again in a moment.
-func Forget(tx *store.Tx, contact int64, reason string, rename func(wamid string) (string, error)) (ids []int64, out []Outcome, err error) {
+// Meta gave, with message 0 for foreign ones. The rows and their times stay. ErrSending: try again in a moment.
+func Forget(tx *store.Tx, contact int64, reason string, rename func(message int64, wamid string) (string, error)) (ids []int64, out []Outcome, err error) {
 	out, err = CancelForbidden(tx, []int64{contact}, append([]whatsapp.Category{whatsapp.Service}, whatsapp.TemplateCategories...), nil, reason)
 	if err != nil {
 		return nil, nil, err
@@ -48,7 +48,7 @@ func Forget(tx *store.Tx, contact int64, reason string, rename func(wamid string
 		}
 		name := ""
 		if r.wamid != "" {
-			if name, err = rename(r.wamid); err != nil {
+			if name, err = rename(r.id, r.wamid); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -62,7 +62,7 @@ func Forget(tx *store.Tx, contact int64, reason string, rename func(wamid string
 		return nil, nil, err
 	}
 	for _, f := range foreign {
-		name, err := rename(f.V)
+		name, err := rename(0, f.V)
 		if err == nil {
 			err = tx.One(sqlForgetForeign, f.V, name)
 		}

@@ -14,31 +14,123 @@ type Observation struct {
 	Wamid    whatsapp.Wamid
 	Status   string // sent, delivered, read, failed; others change nothing
 	At       time.Time
-	InWindow bool   // At lay in a service window
+	InWindow bool   // At lay in a service window; Observing asks by itself
 	Reason   string // of failed: what the error table calls it
 	Code     int
 }
 
-var sqlObserve = store.SQL(`UPDATE messages SET state = ?2, sent_at = ?3, delivered_at = ?4, read_at = ?5, failed_at = ?6,
-		reason = ?7, code = ?8, wamid = ?9, in_window = CASE WHEN CAST(?12 AS INTEGER) = 1 THEN ?10 ELSE in_window END,
-		ended_at = CASE WHEN ended_at = 0 THEN ?11 ELSE ended_at END WHERE id = ?1`)
+var (
+	// The columns of a message that statuses look at, and no more.
+	sqlObserved        = store.SQL(`SELECT ` + observedColumns + ` FROM messages WHERE id = ?1`)
+	sqlObservedByWamid = store.SQL(`SELECT ` + observedColumns + ` FROM messages WHERE wamid = ?1 AND wamid <> ''`)
+	// A wamid that stays is not written: its index is ordered by chance, and
+	// writing there costs as much as all the rest.
+	sqlObserve = store.SQL(`UPDATE messages SET state = ?2, sent_at = ?3, delivered_at = ?4, read_at = ?5, failed_at = ?6,
+		reason = ?7, code = ?8, in_window = CASE WHEN CAST(?11 AS INTEGER) = 1 THEN ?9 ELSE in_window END,
+		ended_at = CASE WHEN ended_at = 0 THEN ?10 ELSE ended_at END WHERE id = ?1`)
+	sqlName = store.SQL(`UPDATE messages SET wamid = ?2 WHERE id = ?1`)
+)
 
-// Observe applies a status. found is false when no message of ours is meant.
-// Facts are kept as times (of several of one kind the earliest), and the state
-// follows from them: twice, late and out of order give the same row. A status
-// for an unknown message adopts its wamid and settles what became of it.
-func Observe(tx *store.Tx, o Observation) (out []Outcome, found bool, err error) {
-	var before Message
-	if o.Message > 0 {
-		before, found, err = ByID(tx, o.Message)
-	} else {
-		before, found, err = ByWamid(tx, o.Wamid)
-	}
+const observedColumns = `id, stream_id, run_id, contact_id, address, kind, state, reason, code, attempt,
+	deadline, claimed_at, accepted_at, sent_at, delivered_at, read_at, failed_at, held, wamid`
+
+// observed is a message to which statuses come.
+type observed struct {
+	Message        // as it is with all of them; without parameters and what else statuses do not ask
+	stored  string // the wamid that stands in the table
+	changed bool
+	dated   bool // its instant is that of one of the statuses
+	inside  bool // where dated: it lay in a service window
+}
+
+// Fields names the places of observedColumns.
+func (o *observed) Fields() []any {
+	m := &o.Message
+	return []any{&m.ID, &m.Stream, &m.Run, &m.Contact, &m.Address, &m.Kind, &m.State, &m.Reason, &m.Code, &m.Attempt,
+		&m.Deadline, &m.ClaimedAt, &m.AcceptedAt, &m.SentAt, &m.DeliveredAt, &m.ReadAt, &m.FailedAt, &m.Held, &m.Wamid}
+}
+
+// Observing applies the statuses of one transaction together: each message is
+// read and written once, each tally written once. Nothing of it stands in the
+// tables before Write: call it before anything else that reads or changes
+// messages.
+type Observing struct {
+	tx       *store.Tx
+	inWindow func(number string, contact int64, at time.Time) (bool, error)
+	c        *changes
+	rows     map[int64]*observed
+	order    []*observed
+}
+
+// NewObserving begins. inWindow says whether an instant lay in a person's
+// service window on a number.
+func NewObserving(tx *store.Tx, inWindow func(number string, contact int64, at time.Time) (bool, error)) *Observing {
+	return &Observing{tx: tx, inWindow: inWindow, c: begin(tx), rows: map[int64]*observed{}}
+}
+
+// Find returns the message that a status means, with what was observed so far,
+// and its stream. found is false when no message of ours is meant. The message
+// is without parameters, line and external id.
+func (b *Observing) Find(o Observation) (m Message, s Stream, found bool, err error) {
+	row, found, err := b.row(o)
 	if err != nil || !found {
+		return m, s, false, err
+	}
+	s, err = b.c.stream(row.Stream)
+	return row.Message, s, true, err
+}
+
+func (b *Observing) row(o Observation) (*observed, bool, error) {
+	if row, ok := b.rows[o.Message]; ok && o.Message > 0 {
+		return row, true, nil
+	}
+	var got observed
+	var ok bool
+	var err error
+	switch {
+	case o.Message > 0:
+		got, ok, err = store.Get[observed](b.tx, sqlObserved, o.Message)
+	case o.Wamid != "":
+		if row, ok := b.named(o.Wamid); ok {
+			return row, true, nil
+		}
+		got, ok, err = store.Get[observed](b.tx, sqlObservedByWamid, string(o.Wamid))
+	}
+	if err != nil || !ok {
 		return nil, false, err
 	}
+	if row, ok := b.rows[got.ID]; ok { // known by its id before
+		return row, true, nil
+	}
+	got.stored = string(got.Wamid)
+	b.rows[got.ID] = &got
+	b.order = append(b.order, &got)
+	return &got, true, nil
+}
+
+// named finds a message that got its wamid from a status of this batch.
+func (b *Observing) named(w whatsapp.Wamid) (*observed, bool) {
+	for _, row := range b.order {
+		if row.Wamid == w && row.stored == "" {
+			return row, true
+		}
+	}
+	return nil, false
+}
+
+// Observe applies a status. Facts are kept as times (of several of one kind the
+// earliest), and the state follows from them: twice, late and out of order give
+// the same row. A status for an unknown message adopts its wamid and settles
+// what became of it. changed says whether the state is another one now, or the
+// instant that the conversation ledger knows.
+func (b *Observing) Observe(o Observation) (changed, found bool, err error) {
+	row, found, err := b.row(o)
+	if err != nil || !found {
+		return false, false, err
+	}
+	before := row.Message
 	if o.Message > 0 && o.Attempt > before.Attempt {
-		return nil, true, nil // no such attempt was made: not ours to believe
+		return false, true, nil // no such attempt was made: not ours to believe
 	}
 	after := before
 	at := store.Millis(o.At)
@@ -52,10 +144,12 @@ func Observe(tx *store.Tx, o Observation) (out []Outcome, found bool, err error)
 	case "failed":
 		after.FailedAt = earliest(after.FailedAt, at)
 	default:
-		return nil, true, nil
+		return false, true, nil
 	}
-	if err := after.name(tx, o.Wamid); err != nil {
-		return nil, true, err
+	if _, taken := b.named(o.Wamid); !taken {
+		if err := after.name(b.tx, o.Wamid); err != nil {
+			return false, true, err
+		}
 	}
 	after.State = after.reached()
 	switch { // of several failures the earliest says why
@@ -66,16 +160,55 @@ func Observe(tx *store.Tx, o Observation) (out []Outcome, found bool, err error)
 	}
 	// Whether the message fell in a service window is asked at its own instant,
 	// not at that of every status.
-	err = tx.One(sqlObserve, after.ID, string(after.State), after.SentAt, after.DeliveredAt, after.ReadAt, after.FailedAt,
-		after.Reason, after.Code, string(after.Wamid), o.InWindow, store.Millis(tx.Now()), after.at() == at)
-	if err != nil {
-		return nil, true, err
+	if after.at() == at {
+		s, err := b.c.stream(after.Stream)
+		if err != nil {
+			return false, true, err
+		}
+		row.dated = true
+		if row.inside, err = b.inWindow(s.Number, after.Contact, o.At); err != nil {
+			return false, true, err
+		}
 	}
-	c := begin(tx)
-	if err := c.moved(&before, &after); err != nil {
-		return nil, true, err
+	told := len(b.c.out)
+	if err := b.c.moved(&before, &after); err != nil {
+		return false, true, err
 	}
-	out, err = c.end()
+	row.Message, row.changed = after, true
+	return len(b.c.out) > told, true, nil
+}
+
+// Write writes what was observed since the last time, and returns the outcomes.
+// Afterwards it may go on.
+func (b *Observing) Write() ([]Outcome, error) {
+	now := store.Millis(b.tx.Now())
+	for _, m := range b.order {
+		if !m.changed {
+			continue
+		}
+		err := b.tx.One(sqlObserve, m.ID, string(m.State), m.SentAt, m.DeliveredAt, m.ReadAt, m.FailedAt, m.Reason, m.Code, m.inside, now, m.dated)
+		if err == nil && string(m.Wamid) != m.stored {
+			err = b.tx.One(sqlName, m.ID, string(m.Wamid))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	out, err := b.c.end()
+	clear(b.rows)
+	b.order, b.c.out = b.order[:0], nil
+	clear(b.c.tallies)
+	return out, err
+}
+
+// Observe applies one status; InWindow of it says whether At lay in a service
+// window.
+func Observe(tx *store.Tx, o Observation) (out []Outcome, found bool, err error) {
+	b := NewObserving(tx, func(string, int64, time.Time) (bool, error) { return o.InWindow, nil })
+	if _, found, err = b.Observe(o); err != nil || !found {
+		return nil, found, err
+	}
+	out, err = b.Write()
 	return out, true, err
 }
 

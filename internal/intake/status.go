@@ -1,0 +1,105 @@
+package intake
+
+import (
+	"time"
+
+	"janela/internal/conversations"
+	"janela/internal/outbox"
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+	"janela/internal/whatsapp/webhook"
+)
+
+// statusBatch applies the statuses of one transaction together. What they change
+// stands in the tables after write, and before anything else is applied.
+type statusBatch struct {
+	in   *Intake
+	tx   *store.Tx
+	rows *outbox.Observing
+}
+
+func (in *Intake) statuses(tx *store.Tx) *statusBatch {
+	return &statusBatch{in: in, tx: tx, rows: outbox.NewObserving(tx, func(number string, contact int64, at time.Time) (bool, error) {
+		return conversations.InWindowAt(tx, number, contact, at)
+	})}
+}
+
+// write writes what the statuses so far changed, and hands it on.
+func (b *statusBatch) write() error {
+	out, err := b.rows.Write()
+	if err != nil {
+		return err
+	}
+	return b.in.tell(b.tx, out)
+}
+
+// apply applies one status: of a message of ours, or of a foreign one.
+func (b *statusBatch) apply(s webhook.Status) error {
+	in, tx := b.in, b.tx
+	at := conversations.SaneTime(s.At, tx.Now())
+	o := outbox.Observation{Wamid: s.Wamid, Status: s.Status, At: at}
+	if id, ok := whatsapp.ParseCallbackID(s.Callback); ok && id.DB == in.cfg.DB.Name() {
+		o.Message, o.Attempt = id.Message, id.Attempt
+	}
+	var code whatsapp.Code
+	if len(s.Errors) > 0 {
+		code = whatsapp.LookupCode(s.Errors[0].Code, 0)
+		o.Code, o.Reason = code.Code, string(code.Class)
+	}
+	before, stream, ours, err := b.rows.Find(o)
+	if err != nil {
+		return err
+	}
+	if !ours {
+		if err := b.write(); err != nil {
+			return err
+		}
+		return in.foreign(tx, s, at)
+	}
+	if err := b.pair(before, s); err != nil {
+		return err
+	}
+	changed, _, err := b.rows.Observe(o)
+	if err != nil {
+		return err
+	}
+	if err := in.price(tx, s, before.ID); err != nil {
+		return err
+	}
+	if s.IdentityKeyHash != "" && stream.Category == whatsapp.Authentication && in.cfg.IdentityKey != nil {
+		if err := in.cfg.IdentityKey(tx, before.ID, s.IdentityKeyHash); err != nil {
+			return err
+		}
+	}
+	if s.Status == webhook.StatusFailed && changed && code.Class != "" {
+		if err := b.write(); err != nil {
+			return err
+		}
+		return in.react(tx, before, stream, code)
+	}
+	return nil
+}
+
+// pair keeps what the status calls the person we sent to, where it is new.
+func (b *statusBatch) pair(m outbox.Message, s webhook.Status) error {
+	ids := []whatsapp.Identity{m.To()}
+	for _, id := range identities(s.RecipientID, s.RecipientUserID, s.ParentUserID) {
+		if id.Value == m.Address || id.Kind == whatsapp.KindWaID && "+"+id.Value == m.Address {
+			continue
+		}
+		ids = append(ids, id)
+	}
+	if len(ids) == 1 || m.Contact == 0 {
+		return nil
+	}
+	known, err := together(b.tx, ids)
+	if err != nil {
+		return err
+	}
+	if !known { // two people's messages may become one's
+		if err := b.write(); err != nil {
+			return err
+		}
+	}
+	return joinAs(b.tx, known, ids)
+}

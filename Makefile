@@ -8,7 +8,7 @@ FUZZTIME ?= 10s
 
 .PHONY: help
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build ./janela (SQLite is linked in: a C compiler is needed)
@@ -50,7 +50,11 @@ crash: ## kill the real process again and again, and compare both ledgers
 	$(GO) test ./internal/crashtest -run TestCrash -count=1 -v
 
 .PHONY: bench
-bench: ## run the benchmarks
+bench: ## measure the program on this machine, BENCH="--runs 1" (a quarter of an hour)
+	$(GO) run ./cmd/janela bench all $(BENCH)
+
+.PHONY: benchmarks
+benchmarks: ## run the benchmarks beside the code
 	$(GO) test ./... -run '^$$' -bench . -benchmem
 
 .PHONY: check

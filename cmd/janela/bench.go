@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -28,7 +30,11 @@ func newBench() *cobra.Command {
 			"no account: messages go to a server of its own on loopback, and everything it makes is removed. See docs/performance.md.\n" +
 			"Exit code 1: something was sent twice, or not at all. A goal that is missed is only shown.",
 	}
-	cmd.AddCommand(newBenchSend(), newBenchChild())
+	for i := range measurements(&bench.Sizes{}) {
+		sizes := bench.DefaultSizes() // its own: several have a flag of the same name
+		cmd.AddCommand(measurements(&sizes)[i].command())
+	}
+	cmd.AddCommand(newBenchAll(), newBenchChild())
 	return cmd
 }
 
@@ -53,57 +59,140 @@ func (f *benchFlags) config() (*bench.Config, error) {
 }
 
 // measure measures until a signal comes, and shows what was found.
-func (f *benchFlags) measure(cmd *cobra.Command, fn func(context.Context, *bench.Config) (*bench.Report, error)) error {
+func (f *benchFlags) measure(cmd *cobra.Command, fn func(context.Context, *bench.Config) ([]*bench.Report, error)) error {
 	c, err := f.config()
 	if err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	r, err := fn(ctx, c)
+	all, err := fn(ctx, c)
 	if err != nil {
 		return err
 	}
-	return f.show(cmd, r)
+	return f.show(cmd.OutOrStdout(), all)
 }
 
-// show prints a report; wrong counts are an answer of no.
-func (f *benchFlags) show(cmd *cobra.Command, r *bench.Report) error {
-	out := cmd.OutOrStdout()
-	if f.as.value == asJSON {
-		if err := printJSON(out, r); err != nil {
-			return err
+// show prints reports; wrong counts are an answer of no.
+func (f *benchFlags) show(out io.Writer, all []*bench.Report) error {
+	var wrong error
+	for i, r := range all {
+		wrong = errors.Join(wrong, r.Err())
+		if f.as.value == asJSON {
+			continue
 		}
-	} else {
 		m := r.Machine
-		if err := say(out, "%s, %s: %d × %s, %s, %s, load %s", r.Measures, r.At.Format("2006-01-02 15:04 MST"), m.CPUs, m.Model, m.OS, m.Go, m.Load); err != nil {
-			return err
+		err := say(out, "%s (%s), %s: %d × %s, %s, %s, load %s", r.Measures, r.Settled(), r.At.Format("2006-01-02 15:04 MST"), m.CPUs, m.Model, m.OS, m.Go, m.Load)
+		if err == nil {
+			err = printTable(out, bench.Header, r.Rows())
 		}
-		if err := printTable(out, bench.Header, r.Rows()); err != nil {
+		if err == nil && i < len(all)-1 {
+			err = say(out, "")
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if err := r.Err(); err != nil {
-		return &exitError{1, err}
+	if f.as.value == asJSON {
+		var v any = all
+		if len(all) == 1 {
+			v = all[0]
+		}
+		if err := printJSON(out, v); err != nil {
+			return err
+		}
+	}
+	if wrong != nil {
+		return &exitError{1, wrong}
 	}
 	return nil
 }
 
-func newBenchSend() *cobra.Command {
+// measurement is a subcommand of bench.
+type measurement struct {
+	use, short, long string
+	runs             int                      // by default
+	flags            func(cmd *cobra.Command) // its own
+	measure          func(ctx context.Context, c *bench.Config) (*bench.Report, error)
+}
+
+func (m measurement) command() *cobra.Command {
 	f := &benchFlags{}
-	n := 0
+	cmd := &cobra.Command{Use: m.use, Short: m.short, Long: m.long, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.measure(cmd, func(ctx context.Context, c *bench.Config) ([]*bench.Report, error) {
+				r, err := m.measure(ctx, c)
+				return []*bench.Report{r}, err
+			})
+		}}
+	f.flags(cmd, m.runs)
+	m.flags(cmd)
+	return cmd
+}
+
+// measurements are all but bench all; what their flags say stands in o.
+func measurements(o *bench.Sizes) []measurement {
+	return []measurement{
+		{use: "send", short: "A campaign against a plain loop of requests", runs: 5,
+			long: "Sends a campaign to a server in another process, with consent, durability and the ledger, and compares it with a loop of\n" +
+				"16 requests in flight to the same server, before and after. Admission comes first and is told apart.",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().IntVar(&o.Messages, "messages", o.Messages, "recipients of the campaign, and requests of the plain loop")
+			},
+			measure: func(ctx context.Context, c *bench.Config) (*bench.Report, error) { return c.Send(ctx, o.Messages) }},
+		{use: "size", short: "A message of a large campaign over one of a small campaign", runs: 1,
+			long: "Sends a small campaign, a large one, and the small one again, and compares what a message costs, and the memory.",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().IntVar(&o.Messages, "small", o.Messages, "recipients of the small campaign")
+				cmd.Flags().IntVar(&o.Large, "large", o.Large, "recipients of the large campaign")
+			},
+			measure: func(ctx context.Context, c *bench.Config) (*bench.Report, error) {
+				return c.Size(ctx, o.Messages, o.Large)
+			}},
+		{use: "admit", short: "From a list of recipients to the first message, and until all are admitted", runs: 1,
+			long: "Drops a campaign onto a running daemon: how long until everybody is admitted, over a bare insert of the same rows; and, with\n" +
+				"another daemon that may send, how long until the first message.",
+			flags:   func(cmd *cobra.Command) { cmd.Flags().IntVar(&o.Large, "rows", o.Large, "rows of the list") },
+			measure: func(ctx context.Context, c *bench.Config) (*bench.Report, error) { return c.Admit(ctx, o.Large) }},
+		{use: "statuses", short: "Signed callbacks answered and applied, against verifying and decoding them", runs: 3,
+			long: "Sends a campaign, then posts what became of each message (sent, delivered, read) as Meta does, one status in a callback and\n" +
+				"many: how fast they are answered 200, after they are on disk, and applied to the ledgers.",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().IntVar(&o.Told, "messages", o.Told, "messages; each gets three statuses")
+				cmd.Flags().IntVar(&o.Batch, "batch", o.Batch, "statuses in a callback, for half of the messages")
+			},
+			measure: func(ctx context.Context, c *bench.Config) (*bench.Report, error) {
+				return c.Statuses(ctx, o.Told, o.Batch)
+			}},
+		{use: "idle", short: "A daemon with nothing to do, and one that starts with messages waiting", runs: 3,
+			long: "Measures processor time and memory of a daemon that does nothing, with an empty database and with many messages that are held;\n" +
+				"and how long after the start of its process the first of them leaves.",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().IntVar(&o.Large, "rows", o.Large, "messages that wait")
+				cmd.Flags().DurationVar(&o.Idle, "during", o.Idle, "how long it does nothing")
+			},
+			measure: func(ctx context.Context, c *bench.Config) (*bench.Report, error) { return c.Idle(ctx, o.Large, o.Idle) }},
+	}
+}
+
+func newBenchAll() *cobra.Command {
+	f, o := &benchFlags{}, bench.DefaultSizes()
 	cmd := &cobra.Command{
-		Use:   "send",
-		Short: "A campaign against a plain loop of requests",
-		Long: "Sends a campaign to a server in another process, with consent, durability and the ledger, and compares it with a loop of\n" +
-			"16 requests in flight to the same server, before and after. Admission comes first and is told apart.",
+		Use:   "all",
+		Short: "Everything, one after the other",
+		Long: "Runs send, size, admit, statuses and idle, on the same people where it can. With the default sizes it takes a quarter of an hour,\n" +
+			"and some 3 GB in --dir; with --messages 5000 --large 20000 --told 2000 --runs 1 a minute.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.measure(cmd, func(ctx context.Context, c *bench.Config) (*bench.Report, error) { return c.Send(ctx, n) })
+			return f.measure(cmd, func(ctx context.Context, c *bench.Config) ([]*bench.Report, error) { return c.All(ctx, o) })
 		},
 	}
-	f.flags(cmd, 5)
-	cmd.Flags().IntVar(&n, "messages", 100_000, "recipients of the campaign, and requests of the plain loop")
+	f.flags(cmd, 3)
+	cmd.Flags().IntVar(&o.Messages, "messages", o.Messages, "recipients of a small campaign")
+	cmd.Flags().IntVar(&o.Large, "large", o.Large, "recipients of a large one")
+	cmd.Flags().IntVar(&o.Told, "told", o.Told, "messages whose statuses are told")
+	cmd.Flags().IntVar(&o.Batch, "batch", o.Batch, "statuses in a callback, for half of those")
+	cmd.Flags().DurationVar(&o.Idle, "idle", o.Idle, "how long a daemon does nothing")
 	return cmd
 }
 

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
+	"time"
 )
 
 // The test's own program stands for janela: with roleEnv set it is a child.
@@ -23,7 +25,7 @@ func TestMain(m *testing.M) {
 }
 
 func config(t *testing.T) *Config {
-	return &Config{Self: []string{os.Args[0]}, SelfEnv: []string{roleEnv + "=1"}, Dir: t.TempDir(), Runs: 2}
+	return &Config{Self: []string{os.Args[0]}, SelfEnv: []string{roleEnv + "=1"}, Dir: t.TempDir(), Runs: 2, quick: true}
 }
 
 // figures reads a report as a program would.
@@ -72,6 +74,22 @@ func above(t *testing.T, got map[string]float64, names ...string) {
 	}
 }
 
+// never wants a figure that is there, and nothing.
+func never(t *testing.T, got map[string]float64, name string) {
+	t.Helper()
+	if v, ok := got[name]; !ok || v != 0 {
+		t.Errorf("%s: %v, %v", name, v, ok)
+	}
+}
+
+func nothingLeft(t *testing.T, c *Config) {
+	t.Helper()
+	left, err := os.ReadDir(c.Dir)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
 func TestSend(t *testing.T) {
 	c := config(t)
 	r, err := c.Send(t.Context(), 500)
@@ -81,13 +99,8 @@ func TestSend(t *testing.T) {
 	got := figures(t, r, 2)
 	above(t, got, "messages/s over the plain loop's requests/s", "processor time per message over the plain loop's per request", "commits per message",
 		"database bytes per sent message", "peak memory while sending", "first send after the release", "admission before it")
-	if d, ok := got["received twice by the sink"]; !ok || d != 0 {
-		t.Errorf("received twice: %v, %v", d, ok)
-	}
-	left, err := os.ReadDir(c.Dir)
-	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v %v", left, err)
-	}
+	never(t, got, "received twice by the sink")
+	nothingLeft(t, c)
 }
 
 // What a sink received twice, or not at all, is told.
@@ -96,7 +109,7 @@ func TestCounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer k.stop()
+	defer func() { _ = k.stop() }()
 	if _, err := plainLoop(t.Context(), plainArgs{Graph: k.Graph, N: 5}); err != nil {
 		t.Fatal(err)
 	}
@@ -148,4 +161,82 @@ func TestParametersAre160Bytes(t *testing.T) {
 			t.Errorf("%d bytes, %v", len(params), err)
 		}
 	}
+}
+
+func TestSize(t *testing.T) {
+	c := config(t)
+	c.Runs = 1
+	r, err := c.Size(t.Context(), 200, 500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := figures(t, r, 1)
+	above(t, got, "processor time per message, large over small", "time per message, large over small", "peak memory, large")
+	never(t, got, "received twice by the sink")
+	nothingLeft(t, c)
+	if _, err := c.Size(t.Context(), 500, 500); err == nil {
+		t.Error("the same size twice is no comparison")
+	}
+}
+
+func TestAdmit(t *testing.T) {
+	c := config(t)
+	c.Runs = 1
+	r, err := c.Admit(t.Context(), 500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := figures(t, r, 1)
+	above(t, got, "all admitted, over a bare insert of the same rows", "first send after the file is stable", "peak memory of admission", "bare insert")
+	never(t, got, "received twice by the sink")
+	nothingLeft(t, c)
+}
+
+func TestStatuses(t *testing.T) {
+	c := config(t)
+	r, err := c.Statuses(t.Context(), 500, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := figures(t, r, 2)
+	for _, kind := range []string{"one in a callback", "20 in a callback"} {
+		above(t, got, "statuses applied/s over bare verify and decode, "+kind, "statuses answered 200/s, "+kind, "commits per status, "+kind)
+	}
+	never(t, got, "callbacks not answered 200")
+	nothingLeft(t, c)
+}
+
+func TestIdle(t *testing.T) {
+	c := config(t)
+	c.Runs = 1
+	r, err := c.Idle(t.Context(), 500, 100*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := figures(t, r, 1)
+	above(t, got, "memory of an idle daemon", "first send after a start with messages waiting", "memory while all of them are held")
+	never(t, got, "received twice by the sink")
+	nothingLeft(t, c)
+}
+
+// All measures everything, and makes the same people once.
+func TestAll(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes ten seconds")
+	}
+	c := config(t)
+	c.Runs = 1
+	all, err := c.All(t.Context(), Sizes{Messages: 200, Large: 500, Told: 200, Batch: 10, Idle: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, r := range all {
+		names = append(names, r.Measures)
+		figures(t, r, 1)
+	}
+	if want := []string{"idle", "send", "statuses", "admit", "size"}; !slices.Equal(names, want) {
+		t.Errorf("%q, want %q", names, want)
+	}
+	nothingLeft(t, c)
 }

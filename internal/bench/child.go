@@ -20,6 +20,8 @@ type Role string
 const (
 	RoleSink   Role = "sink"   // stands where Meta would be
 	RolePlain  Role = "plain"  // a loop of requests and nothing else
+	RoleBare   Role = "bare"   // an insert of rows and nothing else
+	RoleDecode Role = "decode" // verifies and decodes callbacks and nothing else
 	RoleDaemon Role = "daemon" // the real daemon
 )
 
@@ -37,19 +39,22 @@ type response struct {
 // Child is the life of a child process: it does what lines of in ask for, and
 // answers on out, until in ends.
 func Child(ctx context.Context, role Role, in io.Reader, out io.Writer) error {
-	var do map[string]func(context.Context, json.RawMessage) (any, error)
-	var end func() error
+	do, end := map[string]func(context.Context, json.RawMessage) (any, error){}, func() error { return nil }
 	switch role {
 	case RoleSink:
 		s := newSink()
 		do, end = s.verbs(), s.close
 	case RolePlain:
-		do, end = map[string]func(context.Context, json.RawMessage) (any, error){"run": verb(plainLoop)}, func() error { return nil }
+		do["run"] = verb(plainLoop)
+	case RoleBare:
+		do["run"] = verb(bareInsert)
+	case RoleDecode:
+		do["run"] = verb(decodeLoop)
 	case RoleDaemon:
 		p := &process{}
 		do, end = p.verbs(), p.close
 	default:
-		return fmt.Errorf("%q is no role of a child: it is %s, %s or %s", role, RoleSink, RolePlain, RoleDaemon)
+		return fmt.Errorf("%q is no role of a child", role)
 	}
 	err := obey(ctx, do, in, out)
 	return errors.Join(err, end())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -21,6 +22,10 @@ type Config struct {
 	Runs    int       // how often; the median counts
 	Senders int       // requests in flight of the daemon; 0 for its default
 	Notes   io.Writer // what is being done; nil: nowhere
+
+	quick  bool // for tests: nothing waits as long as it does with an operator
+	keep   bool // worlds, for the next measurement
+	worlds map[int]*world
 }
 
 func (c *Config) say(format string, args ...any) {
@@ -129,6 +134,15 @@ func (r *Report) Rows() (rows [][]string) {
 	return rows
 }
 
+// Settled are the settings in words, in order.
+func (r *Report) Settled() string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(r.Settings)) {
+		out = append(out, name+" "+r.Settings[name])
+	}
+	return strings.Join(out, ", ")
+}
+
 // Header names the columns of Rows.
 var Header = []string{"what", "median", "unit", "range", "goal", "result"}
 
@@ -146,7 +160,7 @@ func digits(v float64) string {
 	}
 }
 
-// each runs fn for every run and closes what it left.
+// each calls fn for every run.
 func (c *Config) each(ctx context.Context, fn func(run int) error) error {
 	for run := range c.Runs {
 		if err := ctx.Err(); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"time"
 )
@@ -18,11 +17,11 @@ func (c *Config) Send(ctx context.Context, n int) (r *Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, sink.stop()) }()
-	w, err := c.prepare(ctx, n)
+	w, done, err := c.world(ctx, n)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, w.remove()) }()
+	defer func() { err = errors.Join(err, done()) }()
 	before, err := c.plain(ctx, sink, n)
 	if err != nil {
 		return nil, err
@@ -83,6 +82,7 @@ type sent struct {
 	pace
 	plainRate, plainCPU float64
 	admission           float64 // from when the files had settled until all were admitted, s
+	admissionCPU        float64 // µs a row
 	admissionPeak       float64 // MiB
 	took                float64 // from the release until all were accepted and that was on disk, s
 	first               float64 // from the release until the first message at the sink, s
@@ -101,43 +101,35 @@ const (
 	quickStable = 200 * time.Millisecond
 )
 
-// patience is how long n messages may take before the measurement gives up.
-func patience(n int) time.Duration { return time.Minute + time.Duration(n)*2*time.Millisecond }
-
 // send runs the daemon in a fresh process: everybody is admitted while the
 // campaign is held, then it is let go.
 func (c *Config) send(ctx context.Context, sink *started, w *world) (s sent, err error) {
-	if err := sink.reset(ctx); err != nil {
-		return s, err
-	}
-	dir, err := w.copy(settings{graph: sink.Graph, senders: c.Senders, poll: quickPoll, stable: quickStable})
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	h, err := c.house(ctx, sink, w, settings{poll: quickPoll, stable: quickStable})
 	if err != nil {
 		return s, err
 	}
-	k, err := c.start(ctx, RoleDaemon)
-	if err != nil {
-		return s, err
-	}
-	defer func() { err = errors.Join(err, k.stop()) }()
+	defer func() { err = errors.Join(err, h.end()) }()
 	n := float64(w.people)
-	var before, after, end Usage
-	if err := c.admit(k, dir, w, &s); err != nil {
+	var end Usage
+	if _, err := h.start(true); err != nil {
 		return s, err
 	}
-	if err := k.call("release", nil, &before); err != nil {
+	admitted, err := h.admit(quickStable)
+	if err != nil {
 		return s, err
 	}
-	if err := k.call("wait", waitArgs{For: "accepted", N: w.people, Timeout: patience(w.people)}, &after); err != nil {
+	before, after, err := h.deliver()
+	if err != nil {
 		return s, err
 	}
-	if err := k.call("finish", nil, &end); err != nil {
+	if err := h.call("finish", nil, &end); err != nil {
 		return s, err
 	}
 	got, err := sink.counts(ctx)
 	if err != nil {
 		return s, err
 	}
+	s.admission, s.admissionCPU, s.admissionPeak = admitted.seconds, admitted.cpu, admitted.peak
 	s.took, s.first = seconds(before.At, after.At), seconds(before.At, got.First)
 	s.rate, s.cpu = n/s.took, float64(after.CPU-before.CPU)/n
 	s.peak, s.commits = after.Peak, float64(after.Commits-before.Commits)/n
@@ -145,26 +137,6 @@ func (c *Config) send(ctx context.Context, sink *started, w *world) (s sent, err
 	s.body = float64(got.BodyBytes) / n
 	s.faults, s.duplicates = got.faults(w.people), float64(got.DuplicateCallbacks+got.DuplicateRecipients)
 	return s, nil
-}
-
-func seconds(from, to int64) float64 { return float64(to-from) / 1e9 }
-
-// admit drops the campaign onto a daemon that is held, and waits until everybody
-// is admitted.
-func (c *Config) admit(k *child, dir string, w *world, s *sent) error {
-	if err := k.call("start", startArgs{Dir: dir, Hold: true}, nil); err != nil {
-		return err
-	}
-	dropped, err := drop(dir)
-	if err != nil {
-		return err
-	}
-	var admitted Usage
-	if err := k.call("wait", waitArgs{For: "admitted", N: w.people, Timeout: patience(w.people)}, &admitted); err != nil {
-		return err
-	}
-	s.admission, s.admissionPeak = seconds(dropped.Add(quickStable).UnixNano(), admitted.At), admitted.Peak
-	return nil
 }
 
 // sends adds what runs found.

@@ -44,6 +44,11 @@ type sink struct {
 	last  time.Time
 	odd   int    // bodies without a recipient or a callback id
 	next  uint64 // of wamids, over all resets
+
+	keeping bool
+	kept    []kept
+	url     string // of the callbacks
+	ready   []callback
 }
 
 // arrival is one message: who it was for, and the hash of its callback id.
@@ -69,7 +74,9 @@ type sinkAddress struct {
 }
 
 func (s *sink) verbs() map[string]func(context.Context, json.RawMessage) (any, error) {
-	return map[string]func(context.Context, json.RawMessage) (any, error){"listen": verb(s.listen)}
+	return map[string]func(context.Context, json.RawMessage) (any, error){
+		"listen": verb(s.listen), "keep": verb(s.keep), "prepare": verb(s.prepare), "post": verb(s.post),
+	}
 }
 
 func (s *sink) listen(context.Context, struct{}) (sinkAddress, error) {
@@ -99,6 +106,7 @@ func (s *sink) handler() http.Handler {
 	mux.HandleFunc("GET /{version}/{account}/phone_numbers", s.numbers)
 	mux.HandleFunc("GET /sink/counts", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.counts()) })
 	mux.HandleFunc("POST /sink/reset", func(w http.ResponseWriter, _ *http.Request) { s.reset(); writeJSON(w, Counts{}) })
+	mux.HandleFunc("POST /sink/mark", func(w http.ResponseWriter, _ *http.Request) { s.mark(); writeJSON(w, Counts{}) })
 	return mux
 }
 
@@ -157,6 +165,9 @@ func (s *sink) take(at time.Time, size int, to, callback []byte) uint64 {
 	if err != nil || len(callback) == 0 {
 		s.odd++
 	}
+	if s.keeping {
+		s.kept = append(s.kept, kept{string(to), string(callback), s.next})
+	}
 	if s.first.IsZero() {
 		s.first = at
 	}
@@ -190,6 +201,14 @@ func (s *sink) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.got, s.bytes, s.odd, s.first, s.last = s.got[:0], 0, 0, time.Time{}, time.Time{}
+	s.keeping, s.kept, s.ready = false, nil, nil
+}
+
+// mark makes the next message the first, and forgets nothing else.
+func (s *sink) mark() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.first, s.last = time.Time{}, time.Time{}
 }
 
 // counts looks for what came more than once. It sorts, so that taking a message
@@ -252,8 +271,30 @@ func (m *manager) reset(ctx context.Context) error {
 	return err
 }
 
+func (m *manager) mark(ctx context.Context) error {
+	_, err := m.call(ctx, http.MethodPost, "/mark")
+	return err
+}
+
 func (m *manager) counts(ctx context.Context) (Counts, error) {
 	return m.call(ctx, http.MethodGet, "/counts")
+}
+
+// untilFirst waits for the first message.
+func (m *manager) untilFirst(ctx context.Context, patience time.Duration) (Counts, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		c, err := m.counts(ctx)
+		if err != nil || c.First != 0 {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return c, fmt.Errorf("nothing was sent within %s", patience)
+		case <-time.After(2 * waitPause):
+		}
+	}
 }
 
 // faults are what must not be, in words; n is how many messages were to come.

@@ -64,6 +64,38 @@ const (
 
 const campaignID = "oferta"
 
+// world returns one with n people, and what must be called in the end.
+func (c *Config) world(ctx context.Context, n int) (w *world, done func() error, err error) {
+	if n < 1 {
+		return nil, nil, fmt.Errorf("%d messages measure nothing: at least 1 message, or row, is needed", n)
+	}
+	if w, done = c.worlds[n], func() error { return nil }; w != nil {
+		return w, done, nil
+	}
+	if w, err = c.prepare(ctx, n); err != nil {
+		return nil, done, err
+	}
+	if !c.keep {
+		return w, w.remove, nil
+	}
+	c.worlds[n] = w
+	return w, done, nil
+}
+
+// keepWorlds makes later measurements use the worlds of earlier ones, until drop
+// is called.
+func (c *Config) keepWorlds() (drop func() error) {
+	c.keep, c.worlds = true, map[int]*world{}
+	return func() error {
+		var errs []error
+		for _, w := range c.worlds {
+			errs = append(errs, w.remove())
+		}
+		c.keep, c.worlds = false, nil
+		return errors.Join(errs...)
+	}
+}
+
 // prepare records a consent for each of n people in a fresh database under
 // c.Dir, seals them, and writes the audience.
 func (c *Config) prepare(ctx context.Context, n int) (*world, error) {
@@ -159,6 +191,8 @@ type settings struct {
 	senders int           // 0: the default
 	poll    time.Duration // of the folder; 0: the default
 	stable  time.Duration // 0: the default
+
+	usualRate bool // the number's rate is not raised
 }
 
 // copy makes a folder for one daemon: its own database, its configuration, and
@@ -201,7 +235,10 @@ func writeConfig(dir string, s settings) error {
 	if s.senders > 0 {
 		fmt.Fprintf(&b, "senders = %d\n", s.senders)
 	}
-	fmt.Fprintf(&b, "[[whatsapp.accounts]]\nid = %q\n[[whatsapp.accounts.numbers]]\nid = %q\nname = \"bench\"\nper_second = 100000\n", waba, number)
+	fmt.Fprintf(&b, "[[whatsapp.accounts]]\nid = %q\n[[whatsapp.accounts.numbers]]\nid = %q\nname = \"bench\"\n", waba, number)
+	if !s.usualRate {
+		fmt.Fprintf(&b, "per_second = 100000\n")
+	}
 	fmt.Fprintf(&b, "[campaigns]\nfolder = \"campaigns.d\"\nstatus = \"status\"\ntimezone = \"UTC\"\napproval = \"off\"\n")
 	put("poll", s.poll)
 	put("stable", s.stable)

@@ -67,6 +67,9 @@ func (f *benchFlags) measure(cmd *cobra.Command, fn func(context.Context, *bench
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	all, err := fn(ctx, c)
+	if err != nil && ctx.Err() != nil {
+		return errors.New("interrupted: nothing was measured to its end, and nothing is left behind")
+	}
 	if err != nil {
 		return err
 	}

@@ -134,6 +134,14 @@ func (r *Report) Rows() (rows [][]string) {
 	return rows
 }
 
+// Err is what must make the command fail: counts that are wrong.
+func (r *Report) Err() error {
+	if len(r.Faults) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %s", r.Measures, strings.Join(r.Faults, "; "))
+}
+
 // Settled are the settings in words, in order.
 func (r *Report) Settled() string {
 	var out []string

@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 )
@@ -166,12 +165,4 @@ func (r *Report) sends(all []sent) {
 	put("peak memory of admission", "MiB", nil, func(s *sent) float64 { return s.admissionPeak })
 	put("database bytes per message with its consent", "B", nil, func(s *sent) float64 { return s.fileBytes })
 	put("bytes of a message's body", "B", nil, func(s *sent) float64 { return s.body })
-}
-
-// Err is what must make the command fail: counts that are wrong.
-func (r *Report) Err() error {
-	if len(r.Faults) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s: %s", r.Measures, r.Faults[0])
 }

@@ -2,6 +2,7 @@ package whatsapp
 
 import (
 	"sort"
+	"strings"
 	"time"
 )
 
@@ -17,11 +18,13 @@ const (
 	ClassThrottleApp       Class = "throttle_app"       // the app or account called too often; all its calls wait
 	ClassPauseNumber       Class = "pause_number"       // business-initiated traffic of the number stops; an operator resumes
 	ClassPauseTemplate     Class = "pause_template"     // the template stops everywhere until it is approved again
+	ClassWaitTemplate      Class = "wait_template"      // Meta is not ready with the template: it stops for RetryAfter
 	ClassStopCampaign      Class = "stop_campaign"      // a fault of configuration: every message of the stream would fail
 	ClassDrop              Class = "drop"               // final for this message; go on
 	ClassDropDefer         Class = "drop_defer"         // final; this person gets no marketing before RetryAfter
 	ClassSuppressMarketing Class = "suppress_marketing" // the person stopped marketing at Meta; record the opt-out
 	ClassSuppressUser      Class = "suppress_user"      // not reachable on WhatsApp; suppress after several of them
+	ClassMedia             Class = "media"              // Meta cannot use the file: it is uploaded again, and tried a few times
 	ClassWindow            Class = "window"             // free-form text outside the service window
 	ClassHaltAuth          Class = "halt_auth"          // token or permission: all sending with it stops
 	ClassHaltAccount       Class = "halt_account"       // the business account is blocked
@@ -86,6 +89,20 @@ func LookupCode(code, httpStatus int) Code {
 		Meaning: "Meta failed with a code that its documentation did not list when this version was made",
 		Do:      "look the code up on Meta's page of error codes; the message may have been sent and is not sent again",
 	}
+}
+
+// Said sharpens what a code means by Meta's words beside it, where one code
+// stands for faults that act at different scopes. The words are Meta's own, as
+// programs that meet them quote them; without them the code stands as it is.
+func (c Code) Said(words string) Code {
+	switch {
+	case (c.Code == 100 || c.Code == 131009) && strings.Contains(words, "media attachment ID"):
+		c.Class, c.Meaning, c.Do = ClassMedia, "Meta does not know the file's id (any more)", "nothing; the file is uploaded again"
+	case c.Code == 131009 && strings.Contains(strings.ToLower(words), "sync"):
+		syncing := LookupCode(134101, 0)
+		c.Class, c.RetryAfter, c.Meaning, c.Do = syncing.Class, syncing.RetryAfter, syncing.Meaning, syncing.Do
+	}
+	return c
 }
 
 // Codes returns the whole table in ascending order, for documentation.

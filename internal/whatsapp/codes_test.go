@@ -45,7 +45,7 @@ func TestLookupCode(t *testing.T) {
 		{131057, 500, ClassRetry, AcceptedNo, 10 * time.Second, true},
 		{132001, 404, ClassPauseTemplate, AcceptedNo, 0, true},
 		{132015, 400, ClassPauseTemplate, AcceptedNo, 0, true},
-		{134101, 400, ClassRetry, AcceptedNo, 10 * time.Minute, true},
+		{134101, 400, ClassWaitTemplate, AcceptedNo, 10 * time.Minute, true},
 		{134102, 500, ClassStopCampaign, AcceptedNo, 0, true},
 		{2388330, 400, ClassDrop, AcceptedNo, 0, true},
 		{999999, 500, ClassUnknown, AcceptedMaybe, 0, false},

@@ -26,7 +26,8 @@ type Config struct {
 	FourEyes    bool          // the approver must not be the one who submitted
 	TestNumbers []whatsapp.Phone
 	PerSecond   func(number string) float64 // what a number may send, for plans
-	// Media returns Meta's id of a header file for a number, uploading it once.
+	// Media returns Meta's id of a file for a number, and uploads it where it is
+	// not there, or not for long any more.
 	Media func(ctx context.Context, n account.Number, f account.File) (string, error)
 	// OnOutcomes hears what Campaigns itself did to messages, in its
 	// transaction; it must lead to Outcomes. nil: Outcomes alone.
@@ -66,7 +67,7 @@ const (
 // ends.
 func (c *Campaigns) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	for _, loop := range []func(context.Context){c.finishCancels, c.watchFolder, c.expandRuns, c.keepStatus, c.recheckTemplates, c.sweep} {
+	for _, loop := range []func(context.Context){c.finishCancels, c.watchFolder, c.expandRuns, c.keepStatus, c.recheckTemplates, c.keepMedia, c.sweep} {
 		wg.Go(func() { loop(ctx) })
 	}
 	wg.Wait()

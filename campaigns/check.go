@@ -101,33 +101,31 @@ func (c *outside) number() {
 	}
 }
 
-// media looks at the header's file.
+// media looks at the files that messages show.
 func (c *outside) media() {
-	h := c.def.Template.Header
-	if h == nil || h.Media.File == "" || h.Type == whatsapp.HeaderText {
-		return
-	}
-	const path = "template.header.media"
-	if (&checker{def: c.def, doc: c.doc, faulty: map[string]bool{}}).filePath(path, h.Media.File) {
-		if _, err := MediaTypeOf(h.Type, h.Media.File); err == nil {
-			c.openMedia(path, h)
+	for _, m := range c.def.Files() {
+		if !(&checker{def: c.def, doc: c.doc, faulty: map[string]bool{}}).filePath(m.Path, m.Name) {
+			continue
+		}
+		if _, err := MediaTypeOf(m.Type, m.Name); err == nil {
+			c.openMedia(m)
 		}
 	}
 }
 
-func (c *outside) openMedia(path string, h *Header) {
+func (c *outside) openMedia(m MediaFile) {
 	if c.env.Dir == "" {
-		c.unchecked(path, "file", "the campaign's folder is not known")
+		c.unchecked(m.Path, "file", "the campaign's folder is not known")
 		return
 	}
-	f, _, err := OpenMedia(c.env.Dir, h)
+	f, _, err := OpenMedia(c.env.Dir, m)
 	if err == nil {
 		f.Close()
 		return
 	}
 	var why *FileError
 	if errors.As(err, &why) {
-		c.fault(path, why.Name+": "+why.Message, why.Hint)
+		c.fault(m.Path, why.Name+": "+why.Message, why.Hint)
 	}
 }
 

@@ -191,18 +191,19 @@ func MediaTypeOf(header whatsapp.HeaderType, name string) (MediaType, error) {
 	return m, fmt.Errorf("%q is no %s that WhatsApp takes: the file must end in %s", baseName(name), header, want)
 }
 
-// OpenMedia opens a header's file and checks that it is what its ending says,
-// and small enough for Meta. The caller closes it. Errors are *FileError.
-func OpenMedia(dir string, h *Header) (*os.File, MediaType, error) {
-	kind, err := MediaTypeOf(h.Type, h.Media.File)
+// OpenMedia opens a file that messages show, and checks that it is what its
+// ending says, and small enough for Meta. The caller closes it. Errors are
+// *FileError.
+func OpenMedia(dir string, m MediaFile) (*os.File, MediaType, error) {
+	kind, err := MediaTypeOf(m.Type, m.Name)
 	if err != nil {
-		return nil, kind, &FileError{Name: h.Media.File, Message: err.Error()}
+		return nil, kind, &FileError{Name: m.Name, Message: err.Error()}
 	}
-	f, err := OpenFile(dir, h.Media.File)
+	f, err := OpenFile(dir, m.Name)
 	if err != nil {
 		return nil, kind, err
 	}
-	if err := kind.inspect(f, h.Media.File); err != nil {
+	if err := kind.inspect(f, m.Name); err != nil {
 		return nil, kind, errors.Join(err, f.Close())
 	}
 	return f, kind, nil

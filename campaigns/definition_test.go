@@ -175,7 +175,7 @@ func TestOpenMedia(t *testing.T) {
 		{whatsapp.HeaderImage, "h.gif", `h.gif: "h.gif" is no image that WhatsApp takes: the file must end in jpg, jpeg or png`},
 		{whatsapp.HeaderVideo, "gone.mp4", "gone.mp4: the file is not there"},
 	} {
-		f, kind, err := OpenMedia(dir, &Header{Type: test.kind, Media: Media{File: test.name}})
+		f, kind, err := OpenMedia(dir, MediaFile{Type: test.kind, Name: test.name})
 		got := kind.MIME
 		if err != nil {
 			got = err.Error()
@@ -309,7 +309,7 @@ func FuzzDefinition(f *testing.F) {
 				header, folded = append(header, use.Name), append(folded, name)
 			}
 		}
-		m, err := Compile(def, header, MapperOptions{Zone: def.Zone("UTC"), MediaID: "1"})
+		m, err := Compile(def, header, MapperOptions{Zone: def.Zone("UTC"), File: func(string) string { return "1" }})
 		if err != nil {
 			if slices.Contains(folded, "") { // a name of hyphens alone
 				return

@@ -7,13 +7,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
-	"janela/internal/account"
 	"janela/internal/csvfile"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/tomlfile"
+	"janela/internal/whatsapp"
 )
 
 // expansion is one run on its way from an audience to messages.
@@ -148,7 +149,7 @@ func (x *expansion) skips(path string) bool {
 // are settled already.
 func frozenMatters(path string) bool {
 	for _, about := range []string{"from", "template"} {
-		if len(path) >= len(about) && path[:len(about)] == about && path != "template.header.media" {
+		if len(path) >= len(about) && path[:len(about)] == about && !aboutFile(path) {
 			return true
 		}
 	}
@@ -241,28 +242,20 @@ func (x *expansion) openAudience(name string) (*os.File, error) {
 	return f, err
 }
 
-// compile resolves columns and uploads the header's file.
+// compile resolves columns and uploads the files.
 func (x *expansion) compile(ctx context.Context, path string) error {
 	needs, err := x.in.requirement()
 	if err != nil {
 		return &unusable{FailedRun, "template " + x.in.Def.Template.Name + ": " + err.Error()}
 	}
 	opt := MapperOptions{Zone: x.in.Def.Zone(x.c.cfg.Zone), Needs: needs}
-	if h := x.in.Def.Template.Header; h != nil && h.Media.File != "" {
-		kind, err := MediaTypeOf(h.Type, h.Media.File)
-		if err != nil {
-			return &unusable{FailedRun, err.Error()}
-		}
-		file := x.c.spooled(x.rev.MediaHash)
-		info, err := os.Stat(file)
-		if err != nil {
-			return &unusable{FailedRun, "the frozen copy of " + h.Media.File + " is gone from the spool: " + err.Error()}
-		}
-		opt.MediaID, err = x.c.cfg.Media(ctx, x.in.Number, account.File{SHA256: x.rev.MediaHash, Name: h.Media.File, MIME: kind.MIME,
-			Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(file) }})
-		if err != nil {
-			return err
-		}
+	ids, err := x.c.upload(ctx, x.in.Number, x.in.Def, x.rev.MediaHash)
+	if err != nil {
+		return err
+	}
+	opt.File = func(name string) string { return ids[name] }
+	if x.run.ID > 0 { // its messages may wait longer than an id lives
+		opt.File = x.fileName
 	}
 	a, err := OpenAudience(path)
 	if err != nil {
@@ -273,6 +266,17 @@ func (x *expansion) compile(ctx context.Context, path string) error {
 		return &unusable{FailedRun, x.run.Audience + ": " + err.Error()}
 	}
 	return nil
+}
+
+// fileName names a file of the definition by its content.
+func (x *expansion) fileName(name string) string {
+	frozen := strings.Fields(x.rev.MediaHash)
+	for i, m := range x.in.Def.Files() {
+		if m.Name == name && i < len(frozen) {
+			return whatsapp.FileID(frozen[i])
+		}
+	}
+	return ""
 }
 
 func (x *expansion) unreadable(err error) error {

@@ -146,7 +146,7 @@ func (w *planWalk) all(ctx context.Context) error {
 	if err := w.c.cfg.DB.Read(ctx, w.standing); err != nil {
 		return err
 	}
-	media, err := w.mediaHash()
+	media, err := mediaHash(w.in)
 	if err != nil {
 		return err
 	}
@@ -237,19 +237,6 @@ func (w *planWalk) standing(q *store.Snap) error {
 		}
 	}
 	return err
-}
-
-// mediaHash is the hash that the header's file would be frozen under.
-func (w *planWalk) mediaHash() (string, error) {
-	h := w.in.Def.Template.Header
-	if h == nil || h.Media.File == "" {
-		return "", nil
-	}
-	f, _, err := OpenMedia(w.in.Dir, h)
-	if err != nil {
-		return "", err
-	}
-	return hashFile(f)
 }
 
 // hashFile closes the file.

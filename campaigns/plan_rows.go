@@ -67,7 +67,7 @@ func (w *planWalk) audience(ctx context.Context, f *os.File, name string) (hash 
 		return "", err
 	}
 	d := w.in.Def
-	w.mapper, err = Compile(d, a.Header, MapperOptions{Zone: d.Zone(w.c.cfg.Zone), Needs: needs, MediaID: "planned"})
+	w.mapper, err = Compile(d, a.Header, MapperOptions{Zone: d.Zone(w.c.cfg.Zone), Needs: needs, File: func(string) string { return "planned" }})
 	if err != nil {
 		return "", err
 	}

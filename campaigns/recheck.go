@@ -107,7 +107,7 @@ func (c *Campaigns) recheckRevision(ctx context.Context, camp Campaign, id int64
 		return err
 	}
 	for _, p := range in.Problems {
-		if p.Severity == tomlfile.Error && strings.HasPrefix(p.Path, "template") && p.Path != "template.header.media" {
+		if p.Severity == tomlfile.Error && strings.HasPrefix(p.Path, "template") && !aboutFile(p.Path) {
 			c.raise(camp.ID, "Meta changed the template of campaign "+camp.ID+", and the definition does not fit it any more: "+p.String())
 			return nil
 		}

@@ -62,9 +62,9 @@ type Recipient struct {
 
 // MapperOptions is what a Mapper needs beside the definition.
 type MapperOptions struct {
-	Zone    string      // of expires_column; an IANA name
-	MediaID string      // Meta's id of the uploaded header file; "" without one
-	Needs   Requirement // the template's, for its length limits; the zero value knows none
+	Zone  string                   // of expires_column; an IANA name
+	File  func(name string) string // the id of a file of the definition; "" where it was not uploaded. nil: none was
+	Needs Requirement              // the template's, for its length limits; the zero value knows none
 }
 
 // Mapper turns rows into recipients. It is compiled once for a run; a row then
@@ -204,10 +204,14 @@ func (c *compiler) components(def *Definition, opt MapperOptions) ([]whatsapp.Co
 		case whatsapp.HeaderText:
 			out = append(out, whatsapp.TextHeader(c.text(h.Parameter, "header", maxHeaderText)))
 		case whatsapp.HeaderImage, whatsapp.HeaderVideo, whatsapp.HeaderDocument:
-			if opt.MediaID == "" {
-				return nil, errors.New("campaigns: the header's file has not been uploaded")
+			id := ""
+			if opt.File != nil {
+				id = opt.File(h.Media.File)
 			}
-			out = append(out, mediaHeader(h, c.constant(opt.MediaID), c.constant(baseName(h.Media.File))))
+			if id == "" {
+				return nil, fmt.Errorf("campaigns: the file %s has not been uploaded", h.Media.File)
+			}
+			out = append(out, mediaHeader(h, c.constant(id), c.constant(baseName(h.Media.File))))
 		}
 	}
 	if len(t.Body) > 0 {

@@ -73,7 +73,7 @@ var fullHeader = []string{"FONE", "Nome", "valor", "caminho", "cupom", "id", "at
 func fullMapper(t testing.TB) *Mapper {
 	t.Helper()
 	m, err := Compile(testDefinition(t, fullDefinition), fullHeader, MapperOptions{
-		Zone: "America/Sao_Paulo", MediaID: "1037",
+		Zone: "America/Sao_Paulo", File: func(string) string { return "1037" },
 		Needs: Requirement{Buttons: []ButtonRequirement{{Index: 1, Type: ButtonURL, URL: "https://example.com/"}}},
 	})
 	if err != nil {
@@ -201,7 +201,7 @@ func TestOnceKey(t *testing.T) {
 
 func TestCompileFaults(t *testing.T) {
 	def := testDefinition(t, fullDefinition)
-	opt := MapperOptions{Zone: "America/Sao_Paulo", MediaID: "1"}
+	opt := MapperOptions{Zone: "America/Sao_Paulo", File: func(string) string { return "1" }}
 	_, err := Compile(def, []string{"fone", "nome", "id", "ate"}, opt)
 	var column *ColumnError
 	if !errors.As(err, &column) || strings.Count(err.Error(), "no column") != 4 { // valor twice
@@ -210,7 +210,7 @@ func TestCompileFaults(t *testing.T) {
 	if _, err := Compile(def, fullHeader, MapperOptions{Zone: "America/Sao_Paulo"}); err == nil {
 		t.Error("no media id: no error")
 	}
-	if _, err := Compile(def, fullHeader, MapperOptions{Zone: "Nowhere", MediaID: "1"}); err == nil {
+	if _, err := Compile(def, fullHeader, MapperOptions{Zone: "Nowhere", File: func(string) string { return "1" }}); err == nil {
 		t.Error("no zone: no error")
 	}
 	bare := testDefinition(t, `[template]

@@ -51,11 +51,13 @@ var explainedReasons = map[string]explained{
 	string(gate.CategoryDrift):      {"Meta has moved the template to another category", "write the category that Meta has, if that is what people consented to"},
 	string(gate.TemplateChanged):    {"the template was changed since the run began", "look at the plan and approve it anew"},
 	string(gate.NotDue):             {"it waits for its next attempt", ""},
+	string(gate.MediaExpired):       {"a file that it shows is not at Meta any more", "nothing; the file is uploaded again. If that fails, an alert says why"},
 	string(gate.NumberUnknown):      {"the sending number is not in config.toml", "add it, or mend from"},
 	reasonCampaignCancelled:         {"the campaign was cancelled before it left", ""},
 	outbox.ReasonRestart:            {"the program ended while the request was under way; nobody knows whether Meta took it", doNoBlind},
 	outbox.ReasonNoAnswer:           {"Meta gave no readable answer; nobody knows whether it took it", doNoBlind},
 	"account_unknown":               {"the account is not in config.toml", "add it"},
+	"file_unavailable":              {"a file that it shows was not at Meta", "look at the alerts, and send to the person again"},
 	"code_unavailable":              {"the one-time code was not there any more", ""},
 
 	string(RowMissingPhone):     {"the cell of the number is empty", doMendRow},

@@ -27,7 +27,7 @@ var errCancelled = errors.New("the campaign was cancelled, which is final; give 
 // submission is a checked definition with its frozen files.
 type submission struct {
 	inspection
-	Audience, Media string // hashes of what was frozen; "" for none
+	Audience, Media string // hashes of what was frozen; "" for none. Of several media apart by spaces
 	By              string
 }
 
@@ -44,17 +44,8 @@ func (c *Campaigns) freezeFiles(in inspection) (s submission, err error) {
 			return s, err
 		}
 	}
-	if h := in.Def.Template.Header; h != nil && h.Media.File != "" {
-		f, _, err := OpenMedia(in.Dir, h)
-		if err != nil {
-			return s, err
-		}
-		defer func() { _ = f.Close() }()
-		if s.Media, err = c.freeze(f, ""); err != nil {
-			return s, err
-		}
-	}
-	return s, nil
+	s.Media, err = c.freezeMedia(in)
+	return s, err
 }
 
 // Submit takes a checked definition as a revision of its campaign: at once, or

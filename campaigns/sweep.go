@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"janela/internal/store"
@@ -54,7 +55,10 @@ func (c *Campaigns) sweepSpool(ctx context.Context) error {
 			return err
 		}
 		for _, n := range needed {
-			keep[n.audience], keep[n.media] = true, true
+			keep[n.audience] = true
+			for file := range strings.FieldsSeq(n.media) {
+				keep[file] = true
+			}
 		}
 		open, err := store.All[RunRecord](q, sqlOpenRuns)
 		for _, r := range open {

@@ -156,8 +156,8 @@ func filesNamed(path string) (names []string) {
 	if name := def.Recipients.File; name != "" && !def.Recipients.Dated() {
 		names = append(names, name)
 	}
-	if h := def.Template.Header; h != nil && h.Media.File != "" {
-		names = append(names, h.Media.File)
+	for _, m := range def.Files() {
+		names = append(names, m.Name)
 	}
 	return names
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"regexp"
 	"sync"
@@ -31,6 +30,8 @@ type Syncer struct {
 	cfg  Config
 	kick chan struct{}
 	mu   sync.Mutex // one sync at a time
+
+	uploads sync.Mutex // one upload at a time
 }
 
 // NewSyncer returns a Syncer that does nothing until Run or Sync.
@@ -189,47 +190,6 @@ func (s *Syncer) refused(ctx context.Context, waba string, cause error) error {
 	return s.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
 		_, err := outbox.Place(tx, outbox.Hold{Scope: outbox.ScopeAccount, Target: waba, Reason: ReasonBadToken, Actor: "meta",
 			Detail: fmt.Sprintf("error %d: the token is refused; replace it, sending goes on by itself", e.Code)})
-		return err
-	})
-}
-
-// media ids live 30 days (Meta: Media); ours are renewed two days before.
-const mediaLife = 28 * 24 * time.Hour
-
-var (
-	sqlMedia    = store.SQL(`SELECT media_id FROM media WHERE number_id = ?1 AND sha256 = ?2 AND uploaded_at > ?3`)
-	sqlPutMedia = store.SQL(`INSERT INTO media (number_id, sha256, media_id, uploaded_at) VALUES (?1, ?2, ?3, ?4)
-		ON CONFLICT (number_id, sha256) DO UPDATE SET media_id = excluded.media_id, uploaded_at = excluded.uploaded_at`)
-)
-
-// File is something to upload.
-type File struct {
-	SHA256, Name, MIME string
-	Size               int64
-	Open               func() (io.ReadCloser, error)
-}
-
-// Media returns Meta's id of a file for a number, and uploads it where it is
-// not there yet: once per content and number.
-func (s *Syncer) Media(ctx context.Context, n Number, f File) (string, error) {
-	var id string
-	err := s.cfg.DB.Read(ctx, func(q *store.Snap) error {
-		var err error
-		id, _, err = store.Value[string](q, sqlMedia, n.ID, f.SHA256, store.Millis(q.Now().Add(-mediaLife)))
-		return err
-	})
-	if err != nil || id != "" {
-		return id, err
-	}
-	r, ok := s.cfg.Reader(n.WABA)
-	if !ok {
-		return "", fmt.Errorf("account %s is not configured", n.WABA)
-	}
-	if id, err = r.UploadMedia(ctx, n.ID, f.Name, f.MIME, f.Size, f.Open); err != nil {
-		return "", fmt.Errorf("upload %s: %w", f.Name, err)
-	}
-	return id, s.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(sqlPutMedia, n.ID, f.SHA256, id, store.Millis(tx.Now()))
 		return err
 	})
 }

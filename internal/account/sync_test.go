@@ -427,53 +427,6 @@ func until(t testing.TB, fn func() bool) {
 	t.Fatal("it did not happen in 10 s")
 }
 
-// A file is uploaded once per content and number, and again before Meta throws
-// it away after 30 days.
-func TestMedia(t *testing.T) {
-	h := newHouse(t)
-	file := func(content string) File {
-		return File{SHA256: "sha-" + content, Name: "header.jpg", MIME: "image/jpeg", Size: int64(len(content)),
-			Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil }}
-	}
-	up := func(n string, f File) string {
-		t.Helper()
-		waba := map[string]string{loja: first, filial: second}[n]
-		id, err := h.syncer.Media(t.Context(), Number{ID: n, WABA: waba}, f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return id
-	}
-	one := up(loja, file("one"))
-	want(t, "content", h.meta.stored[one], "one")
-	want(t, "again", up(loja, file("one")), one)
-	if other := up(loja, file("two")); other == one {
-		t.Error("other content got the same id")
-	}
-	if other := up(filial, file("one")); other == one {
-		t.Error("another number got the same id")
-	}
-	want(t, "uploads", h.meta.uploads, []string{loja, loja, filial})
-	h.pass(28*24*time.Hour - time.Minute)
-	want(t, "just before 28 days", up(loja, file("one")), one)
-	h.pass(time.Minute)
-	renewed := up(loja, file("one"))
-	if renewed == one {
-		t.Error("after 28 days the old id was handed out")
-	}
-	want(t, "and the new one lasts", up(loja, file("one")), renewed)
-	want(t, "uploads", len(h.meta.uploads), 4)
-
-	if _, err := h.syncer.Media(t.Context(), Number{ID: "3", WABA: "unknown"}, file("x")); err == nil || !strings.Contains(err.Error(), "not configured") {
-		t.Errorf("an account that is not configured: %v", err)
-	}
-	broken := file("x")
-	broken.Open = func() (io.ReadCloser, error) { return nil, errors.New("the file is gone") }
-	if _, err := h.syncer.Media(t.Context(), Number{ID: loja, WABA: first}, broken); err == nil || !strings.Contains(err.Error(), "upload header.jpg") || !strings.Contains(err.Error(), "the file is gone") {
-		t.Errorf("a file that is gone: %v", err)
-	}
-}
-
 func TestDeclareKeepsWhatMetaSaid(t *testing.T) {
 	h := newHouse(t)
 	h.sync()

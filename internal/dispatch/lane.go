@@ -267,8 +267,12 @@ func (c *claiming) from(o gate.Open) (time.Duration, error) {
 	if err := c.d.tell(c.tx, out); err != nil {
 		return 0, err
 	}
+	shown, err := filesOf(c.tx, o.Stream, len(claimed))
+	if err != nil {
+		return 0, err
+	}
 	for _, m := range claimed {
-		c.tickets = append(c.tickets, ticket{message: m, stream: o.Stream, pacer: pacer, own: own})
+		c.tickets = append(c.tickets, ticket{message: m, stream: o.Stream, pacer: pacer, own: own, files: shown})
 	}
 	if err := c.reached(c.tx, c.tickets[len(c.tickets)-len(claimed):]); err != nil {
 		return 0, err

@@ -22,6 +22,7 @@ type ticket struct {
 	own     *rate.Limiter
 	until   time.Time // it must not leave later; zero for no deadline
 	root    int64     // the person, where the messaging limit counts them; else 0
+	files   files     // that its stream shows
 }
 
 // late reports whether the ticket's time has passed.
@@ -118,6 +119,11 @@ func (l *lane) send(ctx context.Context, t ticket) result {
 		r.To, r.Reason = outbox.Failed, "code_unavailable"
 		return r
 	}
+	params, ok = whatsapp.FillFiles(params, t.files.id)
+	if !ok {
+		r.To, r.Reason = outbox.Failed, "file_unavailable"
+		return r
+	}
 	m := l.d.message(t, params)
 	m.IdentityKeyHash = key
 	body := cloudapi.AppendMessage(nil, m)
@@ -171,7 +177,7 @@ func (r result) failed(err error) result {
 		return r
 	}
 	r.Code, r.details = e.Code, e.Details
-	r.code = whatsapp.LookupCode(e.Code, e.HTTPStatus)
+	r.code = whatsapp.LookupCode(e.Code, e.HTTPStatus).Said(e.Message + "; " + e.Details)
 	if !e.Coded { // no connection was ever made
 		r.code = whatsapp.Code{Class: whatsapp.ClassRetry, Meaning: "no connection to Meta"}
 	}

@@ -80,7 +80,8 @@ func FactsOfStream(q store.Querier, s outbox.Stream, holds []outbox.Hold) (Strea
 			f.Holds = append(f.Holds, h)
 		}
 	}
-	return f, nil
+	f.Fileless, err = fileless(q, s)
+	return f, err
 }
 
 // scopes are those beside '*' that speak for a number. One that it has not is

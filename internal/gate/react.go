@@ -26,6 +26,7 @@ type Failure struct {
 // Zero: until an operator, a webhook or a sync lifts them.
 var holdTimes = map[whatsapp.Class]time.Duration{
 	whatsapp.ClassPauseTemplate: 5 * time.Minute,
+	whatsapp.ClassWaitTemplate:  10 * time.Minute,
 	whatsapp.ClassThrottleApp:   10 * time.Minute,
 	whatsapp.ClassPauseNumber:   time.Hour,
 	whatsapp.ClassHaltPayment:   30 * time.Minute,
@@ -39,6 +40,8 @@ func holdScope(c whatsapp.Class, s outbox.Stream) (scope outbox.Scope, target, r
 	switch c {
 	case whatsapp.ClassPauseTemplate:
 		return outbox.ScopeTemplate, s.Ref().Target(), "template_paused", true
+	case whatsapp.ClassWaitTemplate:
+		return outbox.ScopeTemplate, s.Ref().Target(), "template_syncing", true
 	case whatsapp.ClassThrottleApp:
 		return outbox.ScopeAccount, s.WABA, "account_throttled", true
 	case whatsapp.ClassPauseNumber:
@@ -81,6 +84,13 @@ func React(tx *store.Tx, f Failure) (Reaction, error) {
 		r.Outcomes = out
 		return r, err
 	}
+	if f.Code.Class == whatsapp.ClassMedia {
+		hopeless, err := refusedMedia(tx, f)
+		if err != nil || !hopeless {
+			return r, err
+		}
+		f.Code.Class = whatsapp.ClassStopCampaign
+	}
 	scope, target, reason, ok := holdScope(f.Code.Class, f.Stream)
 	if !ok {
 		return r, nil
@@ -119,11 +129,13 @@ func Requeues(s outbox.Stream, c whatsapp.Code, attempt int, after time.Duration
 		most = 10 * time.Second // in five minutes a code is worth nothing
 	}
 	switch c.Class {
+	case whatsapp.ClassMedia:
+		return now.Add(longer(after, c.RetryAfter, backoff(attempt, time.Second, most))), attempt < mediaTries || stopsForMedia(s)
 	case whatsapp.ClassRetry, whatsapp.ClassThrottleNumber, whatsapp.ClassThrottleApp:
 		return now.Add(longer(after, c.RetryAfter, backoff(attempt, time.Second, most))), true
 	case whatsapp.ClassPair: // Meta: 4^n seconds
 		return now.Add(longer(after, c.RetryAfter, pairWait(attempt))), true
-	case whatsapp.ClassPauseTemplate, whatsapp.ClassPauseNumber, whatsapp.ClassHaltAuth, whatsapp.ClassHaltAccount,
+	case whatsapp.ClassPauseTemplate, whatsapp.ClassWaitTemplate, whatsapp.ClassPauseNumber, whatsapp.ClassHaltAuth, whatsapp.ClassHaltAccount,
 		whatsapp.ClassHaltNumber, whatsapp.ClassHaltPayment, whatsapp.ClassStopCampaign:
 		return now.Add(longer(after, c.RetryAfter, time.Second)), true // the hold decides
 	default:

@@ -29,6 +29,8 @@ var reactions = map[whatsapp.Class]struct {
 	whatsapp.ClassThrottleApp:       {outbox.ScopeAccount, waba, "account_throttled", 10 * time.Minute, time.Second},
 	whatsapp.ClassPauseNumber:       {outbox.ScopeNumber, number1, "number_restricted", time.Hour, time.Second},
 	whatsapp.ClassPauseTemplate:     {outbox.ScopeTemplate, "900/marketing/pt_BR", "template_paused", 5 * time.Minute, time.Second},
+	whatsapp.ClassWaitTemplate:      {outbox.ScopeTemplate, "900/marketing/pt_BR", "template_syncing", 10 * time.Minute, time.Second},
+	whatsapp.ClassMedia:             {requeued: time.Second}, // more in media_test.go
 	whatsapp.ClassStopCampaign:      {outbox.ScopeCampaign, "natal", "campaign_error", 0, time.Second},
 	whatsapp.ClassHaltAuth:          {outbox.ScopeAccount, waba, "bad_token", time.Minute, time.Second},
 	whatsapp.ClassHaltAccount:       {outbox.ScopeAccount, waba, "account_blocked", 30 * time.Minute, time.Second},

@@ -26,10 +26,11 @@ const (
 	NotDue              Reason = "not_before"
 	NumberUnknown       Reason = "number_unknown"
 	UnderReview         Reason = "under_review" // what the person wrote may be an opt-out
+	MediaExpired        Reason = "media_expired"
 )
 
 // Reasons lists every reason the gate can give, for docs/reasons.md.
 func Reasons() []Reason {
 	return []Reason{NoOptIn, OptedOut, WindowClosed, TemplateNotApproved, Deadline, DryRun, AuthenticationOnly,
-		Held, OutsideWindow, TemplateUnknown, CategoryDrift, TemplateChanged, NotDue, NumberUnknown, UnderReview}
+		Held, OutsideWindow, TemplateUnknown, CategoryDrift, TemplateChanged, NotDue, NumberUnknown, UnderReview, MediaExpired}
 }

@@ -41,6 +41,7 @@ type StreamFacts struct {
 	Template account.Template
 	Listed   bool          // Meta lists the template
 	Holds    []outbox.Hold // that concern the stream
+	Fileless bool          // a file that its messages show is not at Meta, or will soon be gone
 }
 
 // MessageFacts is what is known of one message and its recipient.
@@ -82,6 +83,9 @@ func DecideStream(f StreamFacts, now time.Time) []Verdict {
 	}
 	if f.Stream.Template != "" {
 		out = append(out, decideTemplate(f)...)
+	}
+	if f.Fileless {
+		out = append(out, Verdict{Kind: Wait, Reason: MediaExpired, Detail: "a file that the message shows is not at Meta any more; it is uploaded again"})
 	}
 	if !f.Stream.Windows.Open(now) {
 		until, _ := f.Stream.Windows.Next(now)

@@ -167,6 +167,7 @@ func naive(f StreamFacts, m MessageFacts, now int64) (all []Verdict) {
 	say(hasTemplate && there && !approved, Wait, TemplateNotApproved, 0)
 	say(hasTemplate && approved && f.Template.Category != s.Category, Wait, CategoryDrift, 0)
 	say(hasTemplate && approved && f.Template.Category == s.Category && s.TemplateHash != "" && s.TemplateHash != f.Template.Hash, Wait, TemplateChanged, 0)
+	say(f.Fileless, Wait, MediaExpired, 0)
 	// The one window of this test is an hour of the start's day.
 	day := int64(24 * 60 * 60 * 1000)
 	if len(s.Windows.List) > 0 {
@@ -198,6 +199,7 @@ func drawFacts(t *rapid.T) (StreamFacts, MessageFacts) {
 	}
 	f.Stream.NotApproved = rapid.SampledFrom([]string{"wait", "skip", "fail"}).Draw(t, "not approved")
 	f.Stream.DryRun, f.Known = odd("dry run"), !odd("number unknown")
+	f.Fileless = odd("a file is missing")
 	differences := rapid.SampledFrom([][]string{nil, nil, {"listing"}, {"missing"}, {"status"}, {"category"}, {"hash"}, {"hash"},
 		{"missing", "status"}, {"status", "category", "hash"}, {"category", "hash"}}).Draw(t, "template differs in")
 	differs := func(what string) bool { return slices.Contains(differences, what) }

@@ -27,10 +27,15 @@ func (s *Sandbox) accept(q *request, num *number, f *Fault) (*accepted, *graphEr
 		k.template, k.language, k.category = t.Name, t.Language, strings.ToLower(t.Category)
 		ttl = int32(max(t.TTLSeconds, 0))
 	} else {
-		out.media = q.freeMedia()
+		if m := q.freeMedia(); m != nil {
+			out.media = []shown{{m, q.Type}}
+		}
 		if q.Text != nil {
 			out.text = q.Text.Body
 		}
+	}
+	if e := s.checkMedia(num, out.media, now); e != nil {
+		return nil, e
 	}
 	if e := s.limit(num, q.who, now); e != nil {
 		return nil, e
@@ -41,7 +46,7 @@ func (s *Sandbox) accept(q *request, num *number, f *Fault) (*accepted, *graphEr
 	}
 	r.nth = s.ledger.next(r.key, r.to, r.kind)
 	luck := s.profile.fate(s.diceOf(&r))
-	s.destine(&r, q, k, luck, out.media, f, now)
+	s.destine(&r, q, k, luck, f, now)
 	if s.journal != nil {
 		if err := s.journal.send(&r, num.ID, k); err != nil {
 			s.log.Error("sandbox: the journal cannot be written; refusing", "err", err)
@@ -85,7 +90,7 @@ func (s *Sandbox) judge(q *request, num *number) (rendered, *graphError) {
 
 // destine decides at acceptance whether the message will be held or fail. What
 // a fault and the state of the person say goes before chance.
-func (s *Sandbox) destine(r *record, q *request, k kind, luck fate, m *mediaSend, f *Fault, now time.Time) {
+func (s *Sandbox) destine(r *record, q *request, k kind, luck fate, f *Fault, now time.Time) {
 	marketing := k.category == "marketing"
 	p := s.persons[r.to]
 	if p != nil && p.entryOpen(r.number, now) {
@@ -115,8 +120,6 @@ func (s *Sandbox) destine(r *record, q *request, k kind, luck fate, m *mediaSend
 		r.code = 131047
 	case marketing && p != nil && p.Stopped:
 		r.code = 131050
-	case m != nil && m.ID != "" && !s.mediaAlive(m.ID, now):
-		r.code = 131053
 	case luck.undeliverable:
 		r.code = 131026
 	case marketing && luck.capped && !open:

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -63,7 +64,7 @@ type mediaSend struct {
 // rendered is a template with its values: what a phone shows.
 type rendered struct {
 	text  string
-	media *mediaSend // of the header
+	media []shown // of the header, and of cards
 }
 
 var unwelcome = regexp.MustCompile(`[\n\t]| {5,}`)
@@ -102,6 +103,10 @@ func (t *template) check(send *templateSend) (rendered, *graphError) {
 	if e != nil {
 		return out, e
 	}
+	if media != nil {
+		at := slices.IndexFunc(send.Components, func(c componentSend) bool { return strings.EqualFold(c.Type, "header") })
+		out.media = append(out.media, shown{media, fmt.Sprintf("template['components'][%d]['parameters'][0]['%s']", at, strings.ToLower(t.shape.headerFormat))})
+	}
 	values, e := t.checkTexts("body", t.shape.bodyVars, paramsOf(body))
 	if e != nil {
 		return out, e
@@ -122,7 +127,6 @@ func (t *template) check(send *templateSend) (rendered, *graphError) {
 			out.text += strings.TrimSuffix(part, "\n") + "\n"
 		}
 	}
-	out.media = media
 	return out, nil
 }
 

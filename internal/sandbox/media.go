@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -17,6 +18,7 @@ const mediaLife = 30 * 24 * time.Hour
 // media is what is remembered of an uploaded file; its bytes are not kept.
 type media struct {
 	ID     string `json:"id"`
+	Number string `json:"number,omitempty"` // that uploaded it, and alone can send it
 	MIME   string `json:"mime_type"`
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"file_size"`
@@ -112,13 +114,54 @@ func (s *Sandbox) readMedia(c *call) (*media, *graphError) {
 	if m.Size > limit {
 		return nil, refuse(131053, "Media file size too big. Files of type %s may have %d bytes.", m.MIME, limit)
 	}
+	m.Number = c.id
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	m.ID = decimal(s.cfg.Seed, 16, "media", c.id, m.MIME, m.SHA256)
+	for n := 2; s.media[m.ID].ID != ""; n++ { // another upload of the same has another id
+		m.ID = decimal(s.cfg.Seed, 16, "media", c.id, m.MIME, m.SHA256, strconv.Itoa(n))
+	}
 	return m, nil
 }
 
 func (s *Sandbox) mediaAlive(id string, now time.Time) bool {
 	m, ok := s.media[id]
 	return ok && now.UnixMilli() < m.At+mediaLife.Milliseconds()
+}
+
+// shown is a file in a message, and where it stands there.
+type shown struct {
+	*mediaSend
+	path string // template['components'][0]['parameters'][0]['image']
+}
+
+// checkMedia refuses ids that are not there: never uploaded, of another number,
+// or older than 30 days. The words are Meta's, after programs that quote them.
+func (s *Sandbox) checkMedia(num *number, files []shown, now time.Time) *graphError {
+	for _, f := range files {
+		if f.ID == "" {
+			continue
+		}
+		if m := s.media[f.ID]; !s.mediaAlive(f.ID, now) || m.Number != "" && m.Number != num.ID {
+			e := refuse(100, "")
+			e.message = "(#100) Param " + f.path + "['id'] is not a valid whatsapp business account media attachment ID"
+			return e
+		}
+	}
+	return nil
+}
+
+// ForgetMedia forgets every file that was uploaded: Meta does, sometimes.
+func (s *Sandbox) ForgetMedia() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.media {
+		if err := s.note(line{MediaGone: id}); err != nil {
+			return err
+		}
+		delete(s.media, id)
+	}
+	return nil
 }
 
 // serveMedia is GET and DELETE /{media}.

@@ -289,19 +289,32 @@ func TestMedia(t *testing.T) {
 			t.Fatalf("%d %s", status, body)
 		}
 		golden(t, "media", w.must("GET", "/v25.0/"+m.ID, ""))
-		send := func(key, id string) {
-			w.must("POST", sendPath, `{"messaging_product":"whatsapp","to":"`+ana+`","type":"template","biz_opaque_callback_data":"`+key+`","template":{"name":"pedido_enviado","language":{"code":"pt_BR"},
+		send := func(key, id, path string) string {
+			_, body, err := w.do("POST", path, `{"messaging_product":"whatsapp","to":"`+ana+`","type":"template","biz_opaque_callback_data":"`+key+`","template":{"name":"pedido_enviado","language":{"code":"pt_BR"},
  "components":[{"type":"header","parameters":[{"type":"image","image":{"id":"`+id+`"}}]},{"type":"body","parameters":[{"type":"text","text":"Ana"},{"type":"text","text":"1"}]}]}}`)
-			time.Sleep(time.Minute)
-		}
-		send("known", m.ID)
-		send("unknown", "4711")
-		time.Sleep(mediaLife)
-		send("old", m.ID)
-		for key, want := range map[string]string{"known": "sent delivered read", "unknown": "failed 131053", "old": "failed 131053"} {
-			if got := strings.Join(w.hook.statuses(key), " "); got != want {
-				t.Errorf("%s: %q, want %q", key, got, want)
+			if err != nil {
+				t.Fatal(err)
 			}
+			time.Sleep(time.Minute)
+			return body
+		}
+		const no = "(#100) Param template['components'][0]['parameters'][0]['image']['id'] is not a valid whatsapp business account media attachment ID"
+		refused := func(what, body string) {
+			if codeOf(body) != 100 || !strings.Contains(body, no) {
+				t.Errorf("%s: %s", what, body)
+			}
+		}
+		send("known", m.ID, sendPath)
+		refused("unknown", send("unknown", "4711", sendPath))
+		refused("of another number", send("elsewhere", m.ID, "/v25.0/"+numB+"/messages"))
+		_, again := upload(w, "image/png", "png")
+		if strings.Contains(again, m.ID) {
+			t.Errorf("another upload has the same id: %s", again)
+		}
+		time.Sleep(mediaLife)
+		refused("old", send("old", m.ID, sendPath))
+		if got := strings.Join(w.hook.statuses("known"), " "); got != "sent delivered read" || w.s.Count() != 1 {
+			t.Errorf("known: %q; %d messages", got, w.s.Count())
 		}
 	})
 }

@@ -27,6 +27,7 @@
 //	advance DURATION, until TIME
 //	drop FILE [as NAME] …            into the campaigns folder; remove NAME …
 //	audience NAME p1-p40             a file with these people in it
+//	picture NAME …                   a small JPEG, each another, in the campaigns folder
 //	write FILE TEXT                  beside config.toml
 //	consent WHO CATEGORY [at=TIME]   revoke WHO [CATEGORY]
 //	reply WHO TEXT [number=ID]       a free-form message, as the API queues it
@@ -38,6 +39,7 @@
 //	                                 conversation, rate, posters, batch, seed
 //	meta away, meta back             nobody reaches it; meta token TEXT: only this token counts
 //	template NAME/LANG STATUS [silent] | category=C | body=TEXT
+//	media forget                     Meta forgets every file that was uploaded
 //	fault KIND [count=N] [code=N] [status=N] [to=WHO] [template=T] [number=ID] [delay=D] [kind=K] [process=true]
 //	fault none                       the kinds are the sandbox's
 //	webhooks hold, webhooks release

@@ -261,7 +261,7 @@ func (w *world) operate(path string) error {
 	}
 	ctx, cancel := within(time.Minute)
 	defer cancel()
-	req, err := http.NewRequestWithContext(httpapi.WithActor(ctx, "script"), http.MethodPost, "http://janela"+path, nil)
+	req, err := http.NewRequestWithContext(httpapi.WithActor(ctx, "script"), http.MethodPost, "http://janela"+path, strings.NewReader("{}"))
 	if err != nil {
 		return err
 	}

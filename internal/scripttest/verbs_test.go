@@ -28,6 +28,7 @@ func init() { // a map literal would refer to itself through readScript
 		"expect-hooks": expectHooks, "expect-hook-text": expectHookText, "expect-callbacks-passed": expectCallbacksPassed,
 		"code": code, "verify": verifyCode, "resend": resend, "cancel-code": cancelCode, "unlock": unlock, "not-requested": notRequested, "person": person,
 		"expect-code": expectCode, "expect-received": expectReceived, "sms": smsVerb, "expect-sms": expectSMS, "forged": forged,
+		"picture": picture, "media": mediaVerb,
 		"message": message, "expect-message": expectMessage,
 		"expect-sends": expectSends, "expect-no-send": expectNoSend, "expect-state": expectState, "expect-states": expectStates,
 		"expect-wait": expectWait, "expect-hold": expectHold, "expect-no-hold": expectNoHold,

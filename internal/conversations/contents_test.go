@@ -17,7 +17,7 @@ import (
 func TestContentsAddUp(t *testing.T) {
 	db := open(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		h := drawHistory(rt)
+		h := drawHistory(rt, false)
 		err := db.Write(context.Background(), func(tx *store.Tx) error {
 			w, err := begin(tx, h)
 			if err != nil {

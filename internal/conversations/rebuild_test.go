@@ -52,7 +52,7 @@ func TestRebuildMendsWhateverIsWrong(t *testing.T) {
 	})
 	found := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
-		h := drawHistory(rt)
+		h := drawHistory(rt, false)
 		err := db.Write(context.Background(), func(tx *store.Tx) error {
 			w, err := begin(tx, h)
 			if err != nil {

@@ -108,7 +108,7 @@ func TestMonthByHand(t *testing.T) {
 func TestReportAddsUp(t *testing.T) {
 	db := open(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		h := drawHistory(rt)
+		h := drawHistory(rt, false)
 		err := db.Write(context.Background(), func(tx *store.Tx) error {
 			w, err := begin(tx, h)
 			if err != nil {

@@ -157,9 +157,19 @@ func (d *Daemon) build(ctx context.Context) error {
 func (d *Daemon) outcomes(tx *store.Tx, out []outbox.Outcome) error {
 	var touches []conversations.Touch
 	for _, o := range out {
-		if !o.Since.IsZero() && o.Contact > 0 {
-			touches = append(touches, conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since})
+		if o.Since.IsZero() || o.Contact == 0 {
+			continue
 		}
+		if !o.Confirmed.IsZero() {
+			did, err := conversations.Confirm(tx, o.Number, o.Contact, o.Message, o.Since, o.Confirmed)
+			if err != nil {
+				return err
+			}
+			if did {
+				continue
+			}
+		}
+		touches = append(touches, conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since})
 	}
 	if len(touches) > 0 {
 		if _, err := conversations.Recompute(tx, touches...); err != nil {

@@ -120,6 +120,15 @@ func (h *house) pass(d time.Duration) {
 func (h *house) follow(tx *store.Tx, out []outbox.Outcome) error {
 	for _, o := range out {
 		if !o.Since.IsZero() && o.Contact > 0 {
+			if !o.Confirmed.IsZero() {
+				did, err := conversations.Confirm(tx, o.Number, o.Contact, o.Message, o.Since, o.Confirmed)
+				if err != nil {
+					return err
+				}
+				if did {
+					continue
+				}
+			}
 			if _, err := conversations.Recompute(tx, conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since}); err != nil {
 				return err
 			}

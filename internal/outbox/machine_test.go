@@ -93,10 +93,10 @@ func (m *machine) step(rt *rapid.T, verb func(*store.Tx) ([]Outcome, error), pla
 			Category: s.Category, From: was.State, To: after.State, Reason: after.Reason, Code: after.Code})
 	}
 	var got []Outcome
-	touched := map[int64]int64{} // message → since
+	touched, confirmed := map[int64]int64{}, map[int64]int64{} // message → since, Meta's own time
 	for _, o := range out {
-		touched[o.Message] = millis(o.Since)
-		if o.Since = (time.Time{}); o.From != o.To {
+		touched[o.Message], confirmed[o.Message] = millis(o.Since), millis(o.Confirmed)
+		if o.Since, o.Confirmed = (time.Time{}), (time.Time{}); o.From != o.To {
 			got = append(got, o)
 		}
 	}
@@ -113,6 +113,13 @@ func (m *machine) step(rt *rapid.T, verb func(*store.Tx) ([]Outcome, error), pla
 		}
 		if s := touched[id]; s == 0 || c1 && s > at1 || c2 && s > at2 {
 			rt.Fatalf("message %d: ledger was (%v %d %v), is (%v %d %v), and Since is %d", id, c1, at1, p1, c2, at2, p2, s)
+		}
+		want := int64(0) // where Meta's time takes the place of ours, and nothing else differs
+		if c1 && c2 && p1 && !p2 {
+			want = at2
+		}
+		if confirmed[id] != want {
+			rt.Fatalf("message %d: ledger was (%v %d %v), is (%v %d %v), and %d is confirmed", id, c1, at1, p1, c2, at2, p2, confirmed[id])
 		}
 	}
 }

@@ -113,7 +113,9 @@ func OfContact(q store.Querier, contact int64, limit int) ([]Message, error) {
 }
 
 // Outcome says that a message changed its state. Since is the earliest instant
-// at which the conversation ledger may differ now; zero if it cannot.
+// at which the conversation ledger may differ now; zero if it cannot. Confirmed
+// is Meta's own time of a message that counted with our acceptance until now,
+// where nothing else differs; zero else.
 type Outcome struct {
 	Message, Run, Stream, Contact int64
 	Campaign, Number              string
@@ -121,5 +123,5 @@ type Outcome struct {
 	From, To                      State
 	Reason                        string
 	Code                          int
-	Since                         time.Time
+	Since, Confirmed              time.Time
 }

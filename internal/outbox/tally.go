@@ -57,6 +57,9 @@ func (c *changes) moved(before, after *Message) error {
 		Category: s.Category, From: before.State, To: after.State, Reason: after.Reason, Code: after.Code}
 	if at := since(before, after); at > 0 {
 		o.Since = store.Time(at)
+		if counts(before) && counts(after) && before.provisional() && !after.provisional() {
+			o.Confirmed = store.Time(after.at())
+		}
 	}
 	if o.From != o.To || !o.Since.IsZero() {
 		c.out = append(c.out, o)

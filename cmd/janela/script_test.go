@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,8 +62,18 @@ test_numbers = ["+5511900000001"]
 //	readme HEADING    runs the commands below a heading of the README, against
 //	                  the script's program and the daemon's own ports
 func TestScripts(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("..", "..", "testdata", "script", "cli", "*.txtar"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	if testing.Short() { // under the race detector a part must do: most of it runs other processes
+		files = slices.DeleteFunc(files, func(f string) bool {
+			name := filepath.Base(f)
+			return name != "daemon.txtar" && name != "otp.txtar"
+		})
+	}
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("..", "..", "testdata", "script", "cli"),
+		Files: files,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("JANELA_HTTP_LISTEN", "127.0.0.1:0")
 			e.Setenv("TZ", "UTC")

@@ -57,6 +57,21 @@ func find(q store.Querier, id whatsapp.Identity) (f found, ok bool, err error) {
 	return f, ok, nil
 }
 
+// OfWamid returns the contact that a message's id of Meta's names, where it can
+// be read and somebody has that identity.
+func OfWamid(q store.Querier, w whatsapp.Wamid) (c Contact, ok bool, err error) {
+	id, ok := w.Person()
+	if !ok {
+		return c, false, nil
+	}
+	if id.Kind == whatsapp.KindWaID { // as the book has it most often
+		if c, ok, err = Find(q, whatsapp.Identity{Kind: whatsapp.KindPhone, Value: "+" + id.Value}); err != nil || ok {
+			return c, ok, err
+		}
+	}
+	return Find(q, id)
+}
+
 // Ensure is Find, and makes a contact with the identity when there is none.
 func Ensure(tx *store.Tx, id whatsapp.Identity) (c Contact, created bool, err error) {
 	f, ok, err := seen(tx, id)

@@ -278,3 +278,25 @@ func liveLooking(t *testing.T, name string) whatsapp.Phone {
 	t.Fatalf("no number called %q in the file", name)
 	return ""
 }
+
+func TestOfWamid(t *testing.T) {
+	const w = whatsapp.Wamid("wamid.HBgNNTUxMTkwMDAwMDAwMRUCABEYEkQ5REY3OUE4OTI4NjE5MjUyMAA=")
+	write(t, open(t, nil), func(tx *store.Tx) error {
+		for _, id := range []whatsapp.Identity{{}, whatsapp.WaID("5511900000001").Identity(), whatsapp.Phone("+5511900000001").Identity()} {
+			var want contacts.Contact
+			if !id.Zero() {
+				var err error
+				if want, _, err = contacts.Ensure(tx, id); err != nil {
+					return err
+				}
+			}
+			if got, ok, err := contacts.OfWamid(tx, w); got != want || ok != !id.Zero() || err != nil {
+				t.Errorf("it names %+v, %t, %v; want %+v", got, ok, err, want)
+			}
+		}
+		if _, ok, err := contacts.OfWamid(tx, "wamid.1"); ok || err != nil {
+			t.Errorf("an id that names nobody: %t, %v", ok, err)
+		}
+		return nil
+	})
+}

@@ -26,7 +26,10 @@ var (
 		(id, wamid, number_id, contact_id, type, at, counts, referral, answers, answers_wamid)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (wamid) DO NOTHING`)
 	sqlInboundID = store.SQL(`SELECT id FROM inbound_messages WHERE wamid = ?1`)
-	sqlAnswered  = store.SQL(`SELECT id FROM messages WHERE wamid = ?1 AND wamid <> ''`)
+	sqlAnswered  = store.SQL(`SELECT m.id FROM contacts k CROSS JOIN messages m
+			WHERE k.root = CAST(?1 AS BIGINT) AND m.contact_id = k.id AND m.contact_id > 0 AND m.run_id > 0 AND m.wamid = CAST(?2 AS TEXT)
+		UNION ALL SELECT m.id FROM contacts k CROSS JOIN messages m
+			WHERE k.root = CAST(?1 AS BIGINT) AND m.contact_id = k.id AND m.contact_id > 0 AND m.run_id = 0 AND m.wamid = CAST(?2 AS TEXT)`)
 )
 
 // RecordInbound writes down an inbound message, moves the service window and
@@ -47,7 +50,7 @@ func RecordInbound(tx *store.Tx, in Inbound) (id int64, fresh bool, err error) {
 	}
 	var answers int64
 	if in.AnswersWamid != "" {
-		if answers, _, err = store.Value[int64](tx, sqlAnswered, string(in.AnswersWamid)); err != nil {
+		if answers, _, err = store.Value[int64](tx, sqlAnswered, p.root, string(in.AnswersWamid)); err != nil {
 			return 0, false, fmt.Errorf("conversations: the message that %v answers: %w", in.Wamid, err)
 		}
 	}

@@ -172,7 +172,7 @@ func (h *house) talk(phone string) (message int64) {
 			return err
 		}
 		for _, status := range []string{"sent", "delivered"} {
-			if _, _, err := outbox.Observe(tx, outbox.Observation{Wamid: wamid, Status: status, At: tx.Now()}); err != nil {
+			if _, _, err := outbox.Observe(tx, outbox.Observation{Message: id, Attempt: 1, Wamid: wamid, Status: status, At: tx.Now()}); err != nil {
 				return err
 			}
 		}

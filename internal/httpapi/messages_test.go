@@ -398,7 +398,7 @@ func TestMessageView(t *testing.T) {
 		if _, err := outbox.Settle(tx, []outbox.Result{{Message: m.ID, Attempt: 1, To: outbox.Accepted, Wamid: wamid, At: tx.Now()}}); err != nil {
 			return err
 		}
-		if _, _, err := outbox.Observe(tx, outbox.Observation{Wamid: wamid, Status: "delivered", At: tx.Now()}); err != nil {
+		if _, _, err := outbox.Observe(tx, outbox.Observation{Wamid: wamid, People: []int64{m.Contact}, Status: "delivered", At: tx.Now()}); err != nil {
 			return err
 		}
 		if err := conversations.RecordPricing(tx, conversations.Pricing{Wamid: wamid, Model: "PMP", Type: "regular", Category: "utility", At: tx.Now()}); err != nil {
@@ -414,7 +414,7 @@ func TestMessageView(t *testing.T) {
 		t.Errorf("%+v %+v", v, v.Conversation)
 	}
 	h.write(func(tx *store.Tx) error {
-		_, _, err := outbox.Observe(tx, outbox.Observation{Wamid: wamid, Status: "failed", At: tx.Now(), Code: 131026})
+		_, _, err := outbox.Observe(tx, outbox.Observation{Wamid: wamid, People: []int64{m.Contact}, Status: "failed", At: tx.Now(), Code: 131026})
 		return err
 	})
 	if v = look(); v.Status != "delivered" || v.Error != nil {

@@ -147,6 +147,31 @@ func TestWhyOfAQueuedMessage(t *testing.T) {
 	}
 }
 
+// A message is found by Meta's id of it: that names the person.
+func TestWhyByWamid(t *testing.T) {
+	h := newHouse(t)
+	id := h.queue(ana)
+	const wamid = "wamid.HBgNNTUxMTkwMDAwMDAwMRUCABEYEkQ5REY3OUE4OTI4NjE5MjUyMAA="
+	h.write(func(tx *store.Tx) error {
+		m, _, err := outbox.ByID(tx, id)
+		if err != nil {
+			return err
+		}
+		if _, _, err := outbox.Apply(tx, outbox.Stream{ID: m.Stream}, []outbox.Move{{Message: m, To: outbox.Sending}}); err != nil {
+			return err
+		}
+		_, err = outbox.Settle(tx, []outbox.Result{{Message: id, Attempt: 1, To: outbox.Accepted, Wamid: wamid, At: tx.Now()}})
+		return err
+	})
+	why, err := h.client.Why(t.Context(), wamid)
+	if err != nil || why.Message == nil || why.Message.ID != id {
+		t.Errorf("got %+v, %v", why, err)
+	}
+	if why, err := h.client.Why(t.Context(), "wamid.1"); err == nil {
+		t.Errorf("an id that names nobody: %+v", why)
+	}
+}
+
 // Why of a person gives the same answer the gate gives when it sends.
 func TestWhyOfAPerson(t *testing.T) {
 	h := newHouse(t)

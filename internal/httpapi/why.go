@@ -10,6 +10,7 @@ import (
 
 	"janela/campaigns"
 	"janela/internal/account"
+	"janela/internal/contacts"
 	"janela/internal/gate"
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -105,9 +106,12 @@ func (s *Server) why(w http.ResponseWriter, r *http.Request) error {
 // always a phone.
 func messageNamed(q store.Querier, what string) (m outbox.Message, ok bool, err error) {
 	if strings.HasPrefix(what, "wamid.") {
-		m, ok, err = outbox.ByWamid(q, whatsapp.Wamid(what))
+		c, _, err := contacts.OfWamid(q, whatsapp.Wamid(what))
+		if err == nil && c.ID > 0 {
+			m, ok, err = outbox.ByWamid(q, whatsapp.Wamid(what), c.ID)
+		}
 		if err == nil && !ok {
-			err = notFound("no message of ours has this wamid")
+			err = notFound("no message of ours to the person that it names has this wamid; ask for the message's id, or the person")
 		}
 		return m, ok, err
 	}

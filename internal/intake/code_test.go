@@ -34,6 +34,9 @@ func (h *house) listen() *heard {
 	return &out
 }
 
+// anasCode is what Meta calls the message that went to Ana: it names her number.
+const anasCode = "wamid.HBgNNTUxMTkwMDAwMDAwMRUCABEYEkQ5REY3OUE4OTI4NjE5MjUyMAA="
+
 var taps int
 
 // tap is a button pressed under a message.
@@ -50,27 +53,27 @@ func TestReportOfACodeThatWasNotRequested(t *testing.T) {
 		want bool
 		note []string
 	}{
-		{"by the person", func(h *house) string { return h.tap(ana, "DID_NOT_REQUEST_CODE", "wamid.code") }, true, nil},
+		{"by the person", func(h *house) string { return h.tap(ana, "DID_NOT_REQUEST_CODE", anasCode) }, true, nil},
 		{"by the person under another name that Meta has shown", func(h *house) string {
 			h.write(func(tx *store.Tx) error {
 				_, err := contacts.Learn(tx, whatsapp.Phone(ana).Identity(), whatsapp.BSUID("BR.1").Identity())
 				return err
 			})
 			taps++
-			return fmt.Sprintf(`{"from_user_id":"BR.1","id":"wamid.tap%d","timestamp":"%d","type":"button","button":{"payload":"DID_NOT_REQUEST_CODE","text":"x"},"context":{"id":"wamid.code"}}`, taps, h.wall().Unix())
+			return fmt.Sprintf(`{"from_user_id":"BR.1","id":"wamid.tap%d","timestamp":"%d","type":"button","button":{"payload":"DID_NOT_REQUEST_CODE","text":"x"},"context":{"id":"`+anasCode+`"}}`, taps, h.wall().Unix())
 		}, true, nil},
-		{"by somebody else", func(h *house) string { return h.tap(bia, "DID_NOT_REQUEST_CODE", "wamid.code") }, false, []string{"a code that was not requested went to somebody else"}},
-		{"by somebody else who got a code of their own", func(h *house) string { return h.tap(caio, "DID_NOT_REQUEST_CODE", "wamid.code") }, false, []string{"a code that was not requested went to somebody else"}},
+		{"by somebody else", func(h *house) string { return h.tap(bia, "DID_NOT_REQUEST_CODE", anasCode) }, false, []string{"a code that was not requested went to somebody else"}},
+		{"by somebody else who got a code of their own", func(h *house) string { return h.tap(caio, "DID_NOT_REQUEST_CODE", anasCode) }, false, []string{"a code that was not requested went to somebody else"}},
 		{"under a message that is not ours", func(h *house) string { return h.tap(ana, "DID_NOT_REQUEST_CODE", "wamid.none") }, false, []string{"a code that was not requested is none of ours"}},
 		{"under no message", func(h *house) string { return h.tap(ana, "DID_NOT_REQUEST_CODE", "") }, false, []string{"a code that was not requested is none of ours"}},
 		{"under a campaign", func(h *house) string { return h.tap(ana, "DID_NOT_REQUEST_CODE", "wamid.promo") }, false, []string{"a code that was not requested is no code"}},
-		{"another button", func(h *house) string { return h.tap(ana, "OTHER", "wamid.code") }, false, nil},
+		{"another button", func(h *house) string { return h.tap(ana, "OTHER", anasCode) }, false, nil},
 		{"a text with these words", func(h *house) string { return h.text(ana, "DID_NOT_REQUEST_CODE") }, false, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHouse(t)
 			heard := h.listen()
-			code := h.sent(ana, "codigo", whatsapp.Authentication, "wamid.code")
+			code := h.sent(ana, "codigo", whatsapp.Authentication, anasCode)
 			h.sent(caio, "codigo", whatsapp.Authentication, "wamid.caio")
 			h.sent(ana, "oferta", whatsapp.Marketing, "wamid.promo")
 			body := tt.tap(h)
@@ -95,8 +98,8 @@ func TestReportOfACodeThatWasNotRequested(t *testing.T) {
 func TestReportOpensTheServiceWindow(t *testing.T) {
 	h := newHouse(t)
 	h.listen()
-	h.sent(ana, "codigo", whatsapp.Authentication, "wamid.code")
-	h.deliver(envelope("messages", messages(h.tap(ana, "DID_NOT_REQUEST_CODE", "wamid.code"))))
+	h.sent(ana, "codigo", whatsapp.Authentication, anasCode)
+	h.deliver(envelope("messages", messages(h.tap(ana, "DID_NOT_REQUEST_CODE", anasCode))))
 	want(t, "the window is open", h.window(ana).Open, true)
 }
 
@@ -118,16 +121,16 @@ func TestIdentityKeys(t *testing.T) {
 	h := newHouse(t)
 	heard := h.listen()
 	key := func(hash string) string { return fmt.Sprintf(`"recipient_identity_key_hash":%q`, hash) }
-	code := h.sent(ana, "codigo", whatsapp.Authentication, "wamid.code")
+	code := h.sent(ana, "codigo", whatsapp.Authentication, anasCode)
 	promo := h.sent(bia, "oferta", whatsapp.Marketing, "wamid.promo")
 	h.deliver(envelope("messages", statuses(
-		h.status("wamid.code", "sent", h.callback(code), ana),
-		h.status("wamid.code", "delivered", h.callback(code), ana, key("k1")),
+		h.status(anasCode, "sent", h.callback(code), ana),
+		h.status(anasCode, "delivered", h.callback(code), ana, key("k1")),
 		h.status("wamid.promo", "delivered", h.callback(promo), bia, key("k2")), // codes only
 		h.status("wamid.foreign", "delivered", "", caio, key("k3")),             // somebody else's
 	)))
 	h.pass(time.Second)
-	h.deliver(envelope("messages", statuses(h.status("wamid.code", "read", h.callback(code), ana, key("k4")))))
+	h.deliver(envelope("messages", statuses(h.status(anasCode, "read", h.callback(code), ana, key("k4")))))
 	want(t, "keys", heard.keys, []string{fmt.Sprint(code, " k1"), fmt.Sprint(code, " k4")})
 	h.applied()
 }
@@ -135,9 +138,9 @@ func TestIdentityKeys(t *testing.T) {
 // Nobody who asks for codes: nothing of it disturbs a callback.
 func TestCodesWithoutListeners(t *testing.T) {
 	h := newHouse(t)
-	code := h.sent(ana, "codigo", whatsapp.Authentication, "wamid.code")
-	h.deliver(envelope("messages", statuses(h.status("wamid.code", "delivered", h.callback(code), ana, `"recipient_identity_key_hash":"k"`)),
-		"messages", messages(h.tap(ana, "DID_NOT_REQUEST_CODE", "wamid.code"))))
+	code := h.sent(ana, "codigo", whatsapp.Authentication, anasCode)
+	h.deliver(envelope("messages", statuses(h.status(anasCode, "delivered", h.callback(code), ana, `"recipient_identity_key_hash":"k"`)),
+		"messages", messages(h.tap(ana, "DID_NOT_REQUEST_CODE", anasCode))))
 	want(t, "notes", h.applied(), nil)
 	if m := h.message(code); m.State != outbox.Delivered {
 		t.Errorf("the code is %s", m.State)

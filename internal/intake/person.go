@@ -55,20 +55,54 @@ func learn(tx *store.Tx, ids ...whatsapp.Identity) (contacts.Contact, error) {
 	return c, err
 }
 
+// people are the contacts whom a message with Meta's id may have gone to: those
+// whom a callback names with it, and the one that the id itself names.
+func people(q store.Querier, w whatsapp.Wamid, ids ...whatsapp.Identity) (out []int64, err error) {
+	for _, id := range ids {
+		if id, err = inBook(q, id); err != nil {
+			return nil, err
+		}
+		c, ok, err := contacts.Find(q, id)
+		if err != nil {
+			return nil, err
+		}
+		if ok && !slices.Contains(out, c.ID) {
+			out = append(out, c.ID)
+		}
+	}
+	c, ok, err := contacts.OfWamid(q, w)
+	if ok && !slices.Contains(out, c.ID) {
+		out = append(out, c.ID)
+	}
+	return out, err
+}
+
+// byWamid finds the message of ours that a person answers.
+func byWamid(q store.Querier, w whatsapp.Wamid, from int64) (outbox.Message, bool, error) {
+	if w == "" {
+		return outbox.Message{}, false, nil
+	}
+	who, err := people(q, w)
+	if err != nil {
+		return outbox.Message{}, false, err
+	}
+	return outbox.ByWamid(q, w, append(who, from)...)
+}
+
 // inBook returns the identity under which the book has, or should have, a wa_id.
 // One that is a whole telephone number, digit for digit, is that number: whoever
 // writes to us first and is sent something afterwards is one contact. One that
 // is not (Brazil without the ninth digit, Mexico with the old 1) stays a wa_id
 // until Meta shows it together with the number.
-func inBook(tx *store.Tx, id whatsapp.Identity) (whatsapp.Identity, error) {
+func inBook(q store.Querier, id whatsapp.Identity) (whatsapp.Identity, error) {
 	if id.Kind != whatsapp.KindWaID {
 		return id, nil
 	}
 	phone := whatsapp.Identity{Kind: whatsapp.KindPhone, Value: "+" + id.Value}
-	if _, known, err := contacts.Find(tx, phone); err != nil || known {
+	if _, known, err := contacts.Find(q, phone); err != nil || known {
 		return phone, err
 	}
-	if _, known, err := contacts.Find(tx, id); err != nil || known {
+	if _, known, err := contacts.Find(q, id); err != nil || known {
 		return id, err
 	}
 	if p, err := whatsapp.ParsePhone(phone.Value, ""); err == nil && len(p.Repairs) == 0 && string(p.Phone) == phone.Value {
@@ -240,7 +274,7 @@ func (in *Intake) notRequested(tx *store.Tx, m webhook.Inbound, from int64) (why
 	if m.Type != "button" || m.Button == nil || m.Button.Payload != didNotRequest {
 		return "", nil
 	}
-	code, ok, err := outbox.ByWamid(tx, m.ReplyTo)
+	code, ok, err := byWamid(tx, m.ReplyTo, from)
 	if err != nil {
 		return "", err
 	}

@@ -46,6 +46,12 @@ func (b *statusBatch) apply(s webhook.Status) error {
 		code = whatsapp.LookupCode(s.Errors[0].Code, 0)
 		o.Code, o.Reason = code.Code, string(code.Class)
 	}
+	if o.Message == 0 {
+		var err error
+		if o.People, err = people(tx, s.Wamid, identities(s.RecipientID, s.RecipientUserID, s.ParentUserID)...); err != nil {
+			return err
+		}
+	}
 	before, stream, ours, err := b.rows.Find(o)
 	if err != nil {
 		return err

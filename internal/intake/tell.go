@@ -54,7 +54,7 @@ func (in *Intake) tellInbound(tx *store.Tx, m webhook.Inbound, h recorded) error
 	case s.doubts:
 		e.Says = "review"
 	}
-	answered, ok, err := outbox.ByWamid(tx, m.ReplyTo)
+	answered, ok, err := byWamid(tx, m.ReplyTo, h.contact)
 	if err != nil {
 		return err
 	}

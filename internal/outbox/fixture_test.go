@@ -83,6 +83,19 @@ func (w *world) write(t testing.TB, fn func(*store.Tx) error) {
 	}
 }
 
+// know puts contacts into the book.
+func (w *world) know(t testing.TB, ids ...int64) {
+	t.Helper()
+	w.write(t, func(tx *store.Tx) error {
+		for _, id := range ids {
+			if err := tx.One(putContact, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 const (
 	number1 = "100000000000001"
 	number2 = "100000000000002"

@@ -284,7 +284,7 @@ func (m *machine) status(rt *rapid.T, id int64) {
 		o.Reason, o.Code = fmt.Sprint("class", millis(at)%7), 131000+int(millis(at)%7)
 	}
 	if rapid.IntRange(0, 3).Draw(rt, "without callback id") == 0 {
-		o.Message, o.Attempt = 0, 0
+		o.Message, o.Attempt, o.People = 0, 0, []int64{m.model.rows[id].Contact}
 	}
 	m.step(rt, func(tx *store.Tx) ([]Outcome, error) {
 		out, found, err := Observe(tx, o)

@@ -66,10 +66,9 @@ func (m *Message) Fields() []any {
 func (m *Message) To() whatsapp.Identity { return whatsapp.Identity{Kind: m.Kind, Value: m.Address} }
 
 var (
-	sqlMessage        = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE id = ?1`)
-	sqlMessageByWamid = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE wamid = ?1 AND wamid <> ''`)
-	sqlOfContactRuns  = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE contact_id = ?1 AND contact_id > 0 AND run_id > 0 ORDER BY id DESC LIMIT ?2`)
-	sqlOfContactOnce  = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE contact_id = ?1 AND contact_id > 0 AND run_id = 0 ORDER BY id DESC LIMIT ?2`)
+	sqlMessage       = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE id = ?1`)
+	sqlOfContactRuns = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE contact_id = ?1 AND contact_id > 0 AND run_id > 0 ORDER BY id DESC LIMIT ?2`)
+	sqlOfContactOnce = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE contact_id = ?1 AND contact_id > 0 AND run_id = 0 ORDER BY id DESC LIMIT ?2`)
 )
 
 // ByID returns a message.
@@ -77,28 +76,39 @@ func ByID(q store.Querier, id int64) (Message, bool, error) {
 	return store.Get[Message](q, sqlMessage, id)
 }
 
-// ByWamid returns the message that Meta knows by that id.
-func ByWamid(q store.Querier, w whatsapp.Wamid) (Message, bool, error) {
-	if w == "" {
-		return Message{}, false, nil
+// sqlNamed finds the message of a person (?1, any contact of theirs) that Meta
+// knows by a wamid. There is no index on it: ids come in no order, and a million
+// of them would cost as much to write as all the rest.
+var sqlNamed = store.SQL(`SELECT m.id FROM contacts p CROSS JOIN contacts k CROSS JOIN messages m
+		WHERE p.id = CAST(?1 AS BIGINT) AND k.root = p.root AND m.contact_id = k.id AND m.contact_id > 0 AND m.run_id > 0 AND m.wamid = CAST(?2 AS TEXT)
+	UNION ALL SELECT m.id FROM contacts p CROSS JOIN contacts k CROSS JOIN messages m
+		WHERE p.id = CAST(?1 AS BIGINT) AND k.root = p.root AND m.contact_id = k.id AND m.contact_id > 0 AND m.run_id = 0 AND m.wamid = CAST(?2 AS TEXT)`)
+
+// ByWamid returns the message that Meta knows by that id, of those to the people
+// whom the contacts belong to.
+func ByWamid(q store.Querier, w whatsapp.Wamid, people ...int64) (Message, bool, error) {
+	id, ok, err := idByWamid(q, w, people)
+	if err != nil || !ok {
+		return Message{}, false, err
 	}
-	return store.Get[Message](q, sqlMessageByWamid, string(w))
+	return ByID(q, id)
 }
 
-var sqlHasWamid = store.SQL(`SELECT id FROM messages WHERE wamid = ?1 AND wamid <> ''`)
-
-// name gives the message the id by which Meta knows it, unless it has one, or
-// another message has that one: a server that gives the same id twice must not
-// keep its answers, and all settled with them, from being written.
-func (m *Message) name(q store.Querier, w whatsapp.Wamid) error {
-	if m.Wamid != "" || w == "" {
-		return nil
+func idByWamid(q store.Querier, w whatsapp.Wamid, people []int64) (id int64, ok bool, err error) {
+	for _, contact := range people {
+		if w == "" || ok || err != nil {
+			break
+		}
+		id, ok, err = store.Value[int64](q, sqlNamed, contact, string(w))
 	}
-	_, taken, err := store.Value[int64](q, sqlHasWamid, string(w))
-	if err == nil && !taken {
+	return id, ok, err
+}
+
+// name gives the message the id by which Meta knows it, unless it has one.
+func (m *Message) name(w whatsapp.Wamid) {
+	if m.Wamid == "" {
 		m.Wamid = w
 	}
-	return err
 }
 
 // OfContact returns a contact's latest messages, at most limit of campaigns and

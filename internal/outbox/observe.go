@@ -12,7 +12,8 @@ type Observation struct {
 	Message  int64 // from our callback id; 0 when the status carried none of ours
 	Attempt  int
 	Wamid    whatsapp.Wamid
-	Status   string // sent, delivered, read, failed; others change nothing
+	People   []int64 // whom it may have gone to, any contact of each: among their messages the wamid is looked for
+	Status   string  // sent, delivered, read, failed; others change nothing
 	At       time.Time
 	InWindow bool   // At lay in a service window; Observing asks by itself
 	Reason   string // of failed: what the error table calls it
@@ -21,11 +22,8 @@ type Observation struct {
 
 var (
 	// The columns of a message that statuses look at, and no more.
-	sqlObserved        = store.SQL(`SELECT ` + observedColumns + ` FROM messages WHERE id = ?1`)
-	sqlObservedByWamid = store.SQL(`SELECT ` + observedColumns + ` FROM messages WHERE wamid = ?1 AND wamid <> ''`)
-	// A wamid that stays is not written: its index is ordered by chance, and
-	// writing there costs as much as all the rest.
-	sqlObserve = store.SQL(`UPDATE messages SET state = ?2, sent_at = ?3, delivered_at = ?4, read_at = ?5, failed_at = ?6,
+	sqlObserved = store.SQL(`SELECT ` + observedColumns + ` FROM messages WHERE id = ?1`)
+	sqlObserve  = store.SQL(`UPDATE messages SET state = ?2, sent_at = ?3, delivered_at = ?4, read_at = ?5, failed_at = ?6,
 		reason = ?7, code = ?8, in_window = CASE WHEN CAST(?11 AS INTEGER) = 1 THEN ?9 ELSE in_window END,
 		ended_at = CASE WHEN ended_at = 0 THEN ?10 ELSE ended_at END WHERE id = ?1`)
 	sqlName = store.SQL(`UPDATE messages SET wamid = ?2 WHERE id = ?1`)
@@ -81,26 +79,22 @@ func (b *Observing) Find(o Observation) (m Message, s Stream, found bool, err er
 }
 
 func (b *Observing) row(o Observation) (*observed, bool, error) {
-	if row, ok := b.rows[o.Message]; ok && o.Message > 0 {
-		return row, true, nil
-	}
-	var got observed
-	var ok bool
-	var err error
-	switch {
-	case o.Message > 0:
-		got, ok, err = store.Get[observed](b.tx, sqlObserved, o.Message)
-	case o.Wamid != "":
+	id := o.Message
+	if id == 0 && o.Wamid != "" {
 		if row, ok := b.named(o.Wamid); ok {
 			return row, true, nil
 		}
-		got, ok, err = store.Get[observed](b.tx, sqlObservedByWamid, string(o.Wamid))
+		var err error
+		if id, _, err = idByWamid(b.tx, o.Wamid, o.People); err != nil {
+			return nil, false, err
+		}
 	}
+	if row, ok := b.rows[id]; ok || id == 0 {
+		return row, ok, nil
+	}
+	got, ok, err := store.Get[observed](b.tx, sqlObserved, id)
 	if err != nil || !ok {
 		return nil, false, err
-	}
-	if row, ok := b.rows[got.ID]; ok { // known by its id before
-		return row, true, nil
 	}
 	got.stored = string(got.Wamid)
 	b.rows[got.ID] = &got
@@ -146,11 +140,7 @@ func (b *Observing) Observe(o Observation) (changed, found bool, err error) {
 	default:
 		return false, true, nil
 	}
-	if _, taken := b.named(o.Wamid); !taken {
-		if err := after.name(b.tx, o.Wamid); err != nil {
-			return false, true, err
-		}
-	}
+	after.name(o.Wamid)
 	after.State = after.reached()
 	switch { // of several failures the earliest says why
 	case after.State != Failed:

@@ -18,6 +18,7 @@ import (
 // the same outcomes, as one by one.
 func TestObservingTogetherIsObservingOneByOne(t *testing.T) {
 	w := newWorld(t)
+	w.know(t, 1)
 	var stream [2]Stream
 	w.write(t, func(tx *store.Tx) (err error) {
 		for i, name := range []string{"alone", "together"} {
@@ -85,8 +86,9 @@ func TestObservingTogetherIsObservingOneByOne(t *testing.T) {
 				if !s.byName {
 					o.Message, o.Attempt = ids[side][s.who], s.attempt
 				}
-				if s.foreign == 0 {
-					o.Wamid = whatsapp.Wamid(fmt.Sprint("wamid.", ids[side][0])) // a server that gives one id twice
+				o.People = []int64{1}
+				if s.foreign == 0 && !s.byName {
+					o.Wamid = "wamid.same" // a server that gives one id twice
 				}
 				return o
 			}

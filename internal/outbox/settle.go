@@ -76,9 +76,7 @@ func settle(tx *store.Tx, m *Message, r Result) error {
 	switch r.To {
 	case Accepted, AcceptedHeld:
 		m.State, m.Held, m.AcceptedAt = r.To, r.To == AcceptedHeld, store.Millis(r.At)
-		if err := m.name(tx, r.Wamid); err != nil {
-			return err
-		}
+		m.name(r.Wamid)
 		return tx.One(sqlAccept, m.ID, r.Attempt, string(m.State), m.AcceptedAt, string(m.Wamid), m.Held, r.InWindow)
 	case Queued:
 		if m.Deadline > 0 && (m.Deadline <= now || m.Deadline <= store.Millis(r.Retry)) {
@@ -112,9 +110,7 @@ func adopt(tx *store.Tx, m *Message, r Result) error {
 	if m.State = m.reached(); m.State != Failed {
 		m.Reason, m.Code = "", 0
 	}
-	if err := m.name(tx, r.Wamid); err != nil {
-		return err
-	}
+	m.name(r.Wamid)
 	return tx.One(sqlAdopt, m.ID, m.AcceptedAt, string(m.Wamid), m.Held, string(m.State), m.Reason, m.Code, r.InWindow, m.at() == m.AcceptedAt)
 }
 

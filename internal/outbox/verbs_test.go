@@ -81,6 +81,7 @@ func TestStreamsAreMadeOnce(t *testing.T) {
 // ask.
 func TestReading(t *testing.T) {
 	w := newWorld(t)
+	w.know(t, 1, 2, 3)
 	var s Stream
 	var ids []int64
 	w.write(t, func(tx *store.Tx) (err error) {
@@ -133,12 +134,15 @@ func TestReading(t *testing.T) {
 		if got, err := TalliesOfRun(tx, 0); err != nil || len(got) > 0 {
 			t.Errorf("run 0 is no run: %v %v", got, err)
 		}
-		m, ok, err := ByWamid(tx, "wamid.1")
+		m, ok, err := ByWamid(tx, "wamid.1", 2, 1)
 		if err != nil || !ok || m.ID != ids[1] {
 			t.Errorf("by wamid: %v %v %v", m.ID, ok, err)
 		}
-		if _, ok, err := ByWamid(tx, ""); ok || err != nil {
+		if _, ok, err := ByWamid(tx, "", 1, 3); ok || err != nil {
 			t.Errorf("a message without a wamid was found by it: %v", err)
+		}
+		if _, ok, err := ByWamid(tx, "wamid.1", 2); ok || err != nil {
+			t.Errorf("a message was found among those of somebody else: %v", err)
 		}
 		of, err := OfContact(tx, 1, 10)
 		if err != nil || len(of) != 1 || of[0].ID != ids[1] {
@@ -219,10 +223,11 @@ func TestWhatTheOutboxRefuses(t *testing.T) {
 	})
 }
 
-// A server that gives every message the same id spoils nothing but the finding
-// by that id: statuses find their message by our callback id.
+// A server that gives every message the same id spoils nothing: statuses find
+// their message by our callback id, and whoever asks by Meta's knows the person.
 func TestOneWamidForSeveralMessages(t *testing.T) {
 	w := newWorld(t)
+	w.know(t, 1, 2, 3)
 	var s Stream
 	var ids []int64
 	w.write(t, func(tx *store.Tx) (err error) {
@@ -263,8 +268,11 @@ func TestOneWamidForSeveralMessages(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if want := map[bool]whatsapp.Wamid{true: "wamid.same"}[i == 0]; m.State != Delivered || m.AcceptedAt == 0 || m.Wamid != want {
+			if m.State != Delivered || m.AcceptedAt == 0 || m.Wamid != "wamid.same" {
 				t.Errorf("message %d: %s, accepted at %d, wamid %q", i, m.State, m.AcceptedAt, m.Wamid)
+			}
+			if got, _, err := ByWamid(tx, "wamid.same", m.Contact); err != nil || got.ID != id {
+				t.Errorf("message %d is not found among those of its person, but %d: %v", id, got.ID, err)
 			}
 		}
 		return nil

@@ -1,6 +1,7 @@
 package whatsapp
 
 import (
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -115,6 +116,28 @@ func (w Wamid) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(w.String())) 
 
 // LogValue makes slog print the masked form.
 func (w Wamid) LogValue() slog.Value { return slog.StringValue(w.String()) }
+
+// Person returns whom the id names: Meta writes the recipient's number, without
+// its plus, or BSUID in front of what makes the id unique. That is documented
+// nowhere, so ok is false for an id that looks otherwise.
+func (w Wamid) Person() (id Identity, ok bool) {
+	const lead, field = 0x1c, 0x18
+	text, _ := strings.CutPrefix(string(w), "wamid.")
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(raw) < 3 || raw[0] != lead || raw[1] != field || len(raw) < 3+int(raw[2]) {
+		return id, false
+	}
+	switch who := string(raw[3 : 3+raw[2]]); {
+	case who == "" || len(who) > 128:
+		return id, false
+	case strings.Trim(who, "0123456789") == "":
+		return WaID(who).Identity(), true
+	case strings.Contains(who, "."):
+		return BSUID(who).Identity(), true
+	default:
+		return id, false
+	}
+}
 
 // Mask keeps the first three and the last two characters of an identity:
 // enough to recognise a number one knows, too little to learn one.

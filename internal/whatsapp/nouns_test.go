@@ -64,3 +64,18 @@ func TestMask(t *testing.T) {
 		}
 	}
 }
+
+func TestWamidNamesAPerson(t *testing.T) {
+	for w, want := range map[Wamid]Identity{
+		"wamid.HBgNNTUxMTkwMDAwMDAwMRUCABEYEkQ5REY3OUE4OTI4NjE5MjUyMAA=": WaID("5511900000001").Identity(),
+		"wamid.HBgLQlIuMTUwMjM5NDUVAgAA":                                 BSUID("BR.15023945").Identity(),
+		"wamid.HBgNNTUxMTkwMDA=":                                         {}, // shorter than it says
+		"wamid.HBgEYWJjZBUCAA==":                                         {}, // neither a number nor a BSUID
+		"wamid.GBgNNTUxMTkwMDAwMDAwMRUCABEYEkQ5REY3OUE4OTI4NjE5MjUyMAA=": {},
+		"wamid.HBg=": {}, "wamid.HBgA": {}, "wamid.1": {}, "": {},
+	} {
+		if got, ok := w.Person(); got != want || ok != !want.Zero() {
+			t.Errorf("%q names %q (%s), %t; want %q", string(w), got.Value, got.Kind, ok, want.Value)
+		}
+	}
+}

@@ -25,7 +25,7 @@ type Config struct {
 	Approval    string        // off, marketing or all
 	FourEyes    bool          // the approver must not be the one who submitted
 	TestNumbers []whatsapp.Phone
-	PerSecond   func(number string) float64 // what a number may send, for plans
+	PerSecond   func(n account.Number) float64 // what a number may send, for plans
 	// Media returns Meta's id of a file for a number, and uploads it where it is
 	// not there, or not for long any more.
 	Media func(ctx context.Context, n account.Number, f account.File) (string, error)

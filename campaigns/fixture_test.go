@@ -74,7 +74,7 @@ func inWorld(t *testing.T, change func(*Config), fn func(t *testing.T, w *world)
 		w := &world{t: t, dir: dir}
 		w.cfg = Config{Folder: filepath.Join(dir, "folder"), Status: filepath.Join(dir, "status"), Spool: filepath.Join(dir, "spool"),
 			Zone: "America/Sao_Paulo", Region: "BR", Poll: 500 * time.Millisecond, Stable: 2 * time.Second, Approval: "off",
-			TestNumbers: []whatsapp.Phone{"+5511900009999"}, PerSecond: func(string) float64 { return 100 },
+			TestNumbers: []whatsapp.Phone{"+5511900009999"}, PerSecond: func(account.Number) float64 { return 100 },
 			Media: func(context.Context, account.Number, account.File) (string, error) { return "1", nil },
 			Log:   slog.New(slog.NewTextHandler(w, nil))}
 		if change != nil {

@@ -199,7 +199,7 @@ func (w *planWalk) schedule() (start, day time.Time, err error) {
 }
 
 func (w *planWalk) perSecond() float64 {
-	rate := rateShare * w.c.cfg.PerSecond(w.in.Number.ID)
+	rate := rateShare * w.c.cfg.PerSecond(w.in.Number)
 	if own := w.in.Def.Throttle.PerSecond; own > 0 && own < rate {
 		return own
 	}

@@ -52,7 +52,11 @@ func showStatus(w io.Writer, st httpapi.Status) error {
 	if st.MessagingLimit != nil {
 		limit = st.MessagingLimit.Text
 	}
+	var paces []string
+	for _, n := range st.Numbers {
+		paces = append(paces, n.Text)
+	}
 	return printFacts(w, [][]string{{"daemon", health}, {"problems", problems}, {"alerts", alerts}, {"version", st.Version},
 		{"messages", counts(st.Messages)}, {"reasons", counts(st.Reasons)}, {"conversations", number(st.OpenConversations) + " open"},
-		{"reached", limit}, {"holds", number(int64(st.Holds))}})
+		{"reached", limit}, {"pace", strings.Join(paces, "; ")}, {"holds", number(int64(st.Holds))}})
 }

@@ -1,6 +1,8 @@
 package account
 
 import (
+	"strings"
+
 	"janela/internal/store"
 )
 
@@ -62,4 +64,38 @@ func (n *Number) Scopes() []string {
 		out = append(out, n.Unit)
 	}
 	return out
+}
+
+// Meta's throughput of a number, in messages a second over all that it sends
+// (Meta: Throughput). A number that is used by the WhatsApp Business app as well
+// has less.
+const (
+	perSecondStandard = 80
+	perSecondHigh     = 1000
+	perSecondBizApp   = 20
+)
+
+// PerSecond is how many messages the number may send in a second: what Meta says
+// of it, and never more than ceiling, which is configured (0: not). Where Meta
+// says nothing, the ceiling alone counts, or else its standard.
+func (n *Number) PerSecond(ceiling float64) float64 {
+	var said float64
+	switch level := strings.ToUpper(n.Throughput); {
+	case n.OnBizApp:
+		said = perSecondBizApp
+	case level == "HIGH":
+		said = perSecondHigh
+	case level == "STANDARD":
+		said = perSecondStandard
+	}
+	switch {
+	case said == 0 && ceiling > 0:
+		return ceiling
+	case said == 0:
+		return perSecondStandard
+	case ceiling > 0:
+		return min(said, ceiling)
+	default:
+		return said
+	}
 }

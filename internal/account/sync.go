@@ -168,7 +168,14 @@ func finish(tx *store.Tx, waba string, begun int64, numbers []cloudapi.Number) e
 		tx.Wake(Changed)
 	}
 	for _, n := range numbers {
-		_, err := tx.Exec(sqlSeenNumber, n.ID, n.DisplayPhone, n.VerifiedName, n.Status, n.QualityRating, n.Throughput, n.MessagingLimit, n.OnBizApp, store.Millis(tx.Now()))
+		was, _, err := NumberByID(tx, n.ID)
+		if err != nil {
+			return err
+		}
+		if was.Throughput != n.Throughput || was.MessagingLimit != n.MessagingLimit || was.OnBizApp != n.OnBizApp {
+			outbox.WakeAll(tx) // it may send more, or less
+		}
+		_, err = tx.Exec(sqlSeenNumber, n.ID, n.DisplayPhone, n.VerifiedName, n.Status, n.QualityRating, n.Throughput, n.MessagingLimit, n.OnBizApp, store.Millis(tx.Now()))
 		if err != nil {
 			return err
 		}

@@ -241,7 +241,7 @@ func (s *sink) templates(w http.ResponseWriter, _ *http.Request) {
 
 func (s *sink) numbers(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, map[string]any{"data": []map[string]any{{"id": number, "display_phone_number": "+1 202-555-0100", "verified_name": "Bench", "quality_rating": "GREEN",
-		"status": "CONNECTED", "throughput": map[string]string{"level": "HIGH"}, "whatsapp_business_manager_messaging_limit": "TIER_UNLIMITED"}}})
+		"status": "CONNECTED", "throughput": map[string]string{"level": "NOT_APPLICABLE"}, "whatsapp_business_manager_messaging_limit": "TIER_UNLIMITED"}}})
 }
 
 // manager speaks to a sink in another process.

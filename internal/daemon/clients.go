@@ -142,8 +142,12 @@ func (d *Daemon) openSandbox() error {
 	for i, a := range d.cfg.WhatsApp.Accounts {
 		w := sandbox.WABA{ID: a.ID, Name: "Sandbox"}
 		for j, n := range a.Numbers {
+			level := "STANDARD"
+			if n.PerSecond > 80 {
+				level = "HIGH" // as is configured
+			}
 			w.Numbers = append(w.Numbers, sandbox.Number{ID: n.ID, Display: fmt.Sprintf("+1 202-555-01%02d", (10*i+j)%100), VerifiedName: n.Name,
-				MessagingLimit: "TIER_UNLIMITED"}) // it counts nobody, so that no campaign should wait
+				Throughput: level, MessagingLimit: "TIER_UNLIMITED"}) // it counts nobody, so that no campaign should wait
 		}
 		cfg.WABAs = append(cfg.WABAs, w)
 		cfg.Templates = append(cfg.Templates, sandbox.DefaultTemplates(a.ID)...)

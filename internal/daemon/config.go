@@ -59,7 +59,7 @@ type NumberConfig struct {
 	ID        string  `toml:"id"` // phone_number_id
 	Name      string  `toml:"name"`
 	Unit      string  `toml:"unit"`
-	PerSecond float64 `toml:"per_second"` // 0: Meta's default of 80
+	PerSecond float64 `toml:"per_second"` // at most so many; 0: as Meta says
 }
 
 // SandboxConfig is the embedded stand-in for Meta.

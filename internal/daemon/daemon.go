@@ -74,10 +74,6 @@ type stop struct {
 	fn   func() error
 }
 
-// defaultPerSecond is Meta's throughput of a number (Cloud API, Throughput),
-// less a little for the clocks.
-const defaultPerSecond = 80
-
 // New builds everything and starts nothing but the database's writer. Close
 // must be called, also after Run.
 func New(ctx context.Context, opt Options) (*Daemon, error) {
@@ -148,7 +144,7 @@ func (d *Daemon) build(ctx context.Context) error {
 		Ledger: d.ledger, DoubleOptIn: d.cfg.Optin.DoubleOptIn, MAC: keys.MAC,
 		TestNumbers: d.testNumbers(), Zone: d.cfg.Campaigns.Timezone, Region: d.cfg.Campaigns.Region, Version: d.opt.Version,
 		Folder: d.cfg.file(d.cfg.Campaigns.Folder), Spool: filepath.Join(filepath.Dir(d.cfg.file(d.cfg.Store.Path)), "spool"),
-		Health: func(ctx context.Context) httpapi.Health { return httpapi.Health(d.health(ctx)) }, Reach: d.dispatch.Reach})
+		Health: func(ctx context.Context) httpapi.Health { return httpapi.Health(d.health(ctx)) }, Reach: d.dispatch.Reach, Paces: d.dispatch.Paces})
 	return nil
 }
 
@@ -227,15 +223,16 @@ func (d *Daemon) accountIDs() []string {
 }
 
 // perSecond is what a number may send in a second.
-func (d *Daemon) perSecond(number string) float64 {
+func (d *Daemon) perSecond(n account.Number) float64 {
+	var ceiling float64
 	for _, a := range d.cfg.WhatsApp.Accounts {
-		for _, n := range a.Numbers {
-			if n.ID == number && n.PerSecond > 0 {
-				return n.PerSecond
+		for _, c := range a.Numbers {
+			if c.ID == n.ID {
+				ceiling = c.PerSecond
 			}
 		}
 	}
-	return defaultPerSecond
+	return n.PerSecond(ceiling)
 }
 
 // Run starts everything and returns after ctx ended and all has stopped, or

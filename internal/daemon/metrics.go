@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -71,7 +72,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 		descReachReserve, descCodesLive, descCodesBudget} {
 		ch <- d
 	}
-	for _, d := range hearingDescs {
+	for _, d := range slices.Concat(hearingDescs, paceDescs) {
 		ch <- d
 	}
 }
@@ -146,4 +147,5 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	counter(descCallbacks, s.Failed.Load(), "failed")
 	counter(descCommits, m.d.db.Commits())
 	gauge(descAlerts, float64(alerts))
+	m.paces(gauge)
 }

@@ -78,7 +78,7 @@ func newWorks(b *testing.B) *works {
 		return cloudapi.New(cloudapi.Config{BaseURL: meta.URL, Token: func() (string, error) { return "t", nil }, SendTimeout: timeout, MaxIdlePerHost: 64})
 	}
 	codes, others := client(codeTime), client(30*time.Second)
-	d := New(Config{DB: w.db, Log: log, Outcomes: recompute, PerSecond: func(string) float64 { return 1250 },
+	d := New(Config{DB: w.db, Log: log, Outcomes: recompute, PerSecond: func(account.Number) float64 { return 1250 },
 		Sender: func(_ string, l whatsapp.Lane) (cloudapi.Sender, bool) {
 			if l == whatsapp.LaneAuthentication {
 				return codes, true

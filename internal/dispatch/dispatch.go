@@ -3,9 +3,12 @@ package dispatch
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
+	"janela/internal/account"
+	"janela/internal/gate"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -20,8 +23,9 @@ type Config struct {
 	// connections of its own.
 	Sender func(waba string, lane whatsapp.Lane) (s cloudapi.Sender, ok bool)
 	// PerSecond is how many messages a number may send in a second, over all
-	// lanes; Meta's default is 80.
-	PerSecond func(number string) float64
+	// lanes, by what Meta says of it and what is configured. It is asked at every
+	// claim.
+	PerSecond func(n account.Number) float64
 	// Reveal returns the parameters of an authentication message just before
 	// its request, so that no code is ever stored, and Meta's hash of the
 	// person's identity key where one is known. An error, or no Reveal at all:
@@ -121,13 +125,28 @@ func (d *Dispatcher) rescue(ctx context.Context) error {
 	return nil
 }
 
-func (d *Dispatcher) pacer(number string) *pacer {
+// pacer returns the pacer of a stream's number, at the rate that is allowed now.
+func (d *Dispatcher) pacer(o gate.Open, now time.Time) *pacer {
+	n := o.From()
+	perSecond, hard := d.cfg.PerSecond(n), n.PerSecond(0)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	p, ok := d.pacers[number]
+	p, ok := d.pacers[o.Number]
 	if !ok {
-		p = newPacer(d.cfg.PerSecond(number))
-		d.pacers[number] = p
+		p = newPacer(perSecond, hard)
+		d.pacers[o.Number] = p
 	}
+	p.allow(perSecond, hard, now)
 	return p
+}
+
+// share divides the lane's senders among the numbers that have something to send.
+func (l *lane) share(open []gate.Open, now time.Time) {
+	var active []*pacer
+	for _, o := range open {
+		if p := l.d.pacer(o, now); !slices.Contains(active, p) {
+			active = append(active, p)
+		}
+	}
+	share(cap(l.slots), l.lane, active)
 }

@@ -328,12 +328,7 @@ func (h *house) start() {
 		cfg.Reveal = func(context.Context, outbox.Message) (string, string, error) { return "[]", "", nil }
 	}
 	cfg.Outcomes, cfg.Resync = h.follow, h.resync
-	cfg.PerSecond = func(number string) float64 {
-		if r, ok := h.rates[number]; ok {
-			return r
-		}
-		return 80
-	}
+	cfg.PerSecond = func(n account.Number) float64 { return n.PerSecond(h.rates[n.ID]) }
 	h.d = New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel, h.done = cancel, make(chan error, 1)

@@ -200,7 +200,7 @@ func BenchmarkFlatOut(b *testing.B) {
 		var left atomic.Int64
 		left.Store(int64(n))
 		d := New(Config{DB: db, Log: slog.New(slog.DiscardHandler), Outcomes: recompute, Senders: inFlight,
-			PerSecond: func(string) float64 { return 1_000_000 },
+			PerSecond: func(account.Number) float64 { return 1_000_000 },
 			Sender:    func(string, whatsapp.Lane) (cloudapi.Sender, bool) { return client, true },
 			Sent: func(_ whatsapp.Lane, _ string, to outbox.State, _ string, _ time.Duration) {
 				if to != outbox.Accepted {

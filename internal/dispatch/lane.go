@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"janela/internal/gate"
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -20,9 +18,9 @@ type lane struct {
 	lane  whatsapp.Lane
 	slots chan struct{} // one per request in flight
 	wg    sync.WaitGroup
-	own   map[int64]*rate.Limiter // streams that have a rate of their own
-	turns int                     // rotates the order of streams
-	taken time.Time               // when the last turn took its results
+	own   map[int64]*bucket // streams that have a rate of their own
+	turns int               // rotates the order of streams
+	taken time.Time         // when the last turn took its results
 
 	mu      sync.Mutex
 	results []result
@@ -34,7 +32,7 @@ type lane struct {
 }
 
 func newLane(d *Dispatcher, l whatsapp.Lane) *lane {
-	return &lane{d: d, lane: l, slots: make(chan struct{}, d.cfg.Senders), own: map[int64]*rate.Limiter{},
+	return &lane{d: d, lane: l, slots: make(chan struct{}, d.cfg.Senders), own: map[int64]*bucket{},
 		waiting: map[string]int{}, done: make(chan struct{}, 1), most: 2 * d.cfg.Senders}
 }
 
@@ -191,6 +189,7 @@ func (l *lane) claim(tx *store.Tx, free int) ([]ticket, time.Duration, error) {
 	}
 	c := claiming{lane: l, tx: tx, now: time.Now(), taken: map[string]int{}, empty: map[int64]bool{}, waits: map[int64]time.Duration{}, free: free}
 	l.turns++
+	l.share(open, c.now)
 	for before := -1; len(c.tickets) > before && (before < 0 || !l.hurry(tx)); {
 		before = len(c.tickets)
 		if err := c.round(open); err != nil {
@@ -246,7 +245,7 @@ func (c *claiming) round(open []gate.Open) error {
 
 // from claims of one stream, and says when it should be looked at next.
 func (c *claiming) from(o gate.Open) (time.Duration, error) {
-	pacer := c.d.pacer(o.Number)
+	pacer := c.d.pacer(o, c.now)
 	n := min(c.free, chunk, pacer.allowance(c.lane.lane, c.now)-c.waitingFor(o.Number)-c.taken[o.Number])
 	own := c.limiter(o.Stream)
 	if own != nil {
@@ -260,6 +259,16 @@ func (c *claiming) from(o gate.Open) (time.Duration, error) {
 		return wait, nil
 	}
 	n = min(n, room)
+	delayed := 0
+	if c.lane.lane != whatsapp.LaneAuthentication {
+		o.Turn = func(contact int64) time.Duration {
+			d := pacer.turn(contact, c.now)
+			if d > 0 {
+				delayed++
+			}
+			return d
+		}
+	}
 	claimed, out, err := gate.Claim(c.tx, o, n)
 	if err != nil {
 		return 0, err
@@ -280,7 +289,10 @@ func (c *claiming) from(o gate.Open) (time.Duration, error) {
 	c.taken[o.Number] += len(claimed)
 	c.free -= len(claimed)
 	if own != nil && len(claimed) > 0 {
-		own.ReserveN(c.now, len(claimed)) // charged also when the tokens are up to 100 ms away
+		own.take(c.now, len(claimed)) // charged also when the tokens are up to 100 ms away
+	}
+	if delayed > 0 { // others of the stream may leave in their place
+		return time.Millisecond, nil
 	}
 	if len(claimed) == n && n == chunk {
 		return pause(pacer.lanes[c.lane.lane], own), nil // there is more
@@ -290,7 +302,7 @@ func (c *claiming) from(o gate.Open) (time.Duration, error) {
 }
 
 // again says when a stream that was just looked at should be looked at next.
-func (l *lane) again(tx *store.Tx, o gate.Open, moved int, p *pacer, own *rate.Limiter) (time.Duration, error) {
+func (l *lane) again(tx *store.Tx, o gate.Open, moved int, p *pacer, own *bucket) (time.Duration, error) {
 	due, ok, err := outbox.NextDue(tx, o.ID)
 	if err != nil || !ok {
 		return idle, err
@@ -305,22 +317,21 @@ func (l *lane) again(tx *store.Tx, o gate.Open, moved int, p *pacer, own *rate.L
 }
 
 // pause is how long until another token is there, at least a millisecond.
-func pause(limiters ...*rate.Limiter) time.Duration {
+func pause(buckets ...*bucket) time.Duration {
 	d := time.Millisecond
-	for _, l := range limiters {
-		if l == nil || l.Limit() <= 0 {
+	for _, b := range buckets {
+		if b == nil || b.rate() <= 0 {
 			continue
 		}
-		d = max(d, min(time.Duration(float64(time.Second)/float64(l.Limit())), ahead/2))
-		if l.Limit() < 10 { // slower than the look-ahead: wait for the token itself
-			missing := 1 - l.Tokens()
-			d = max(d, time.Duration(missing/float64(l.Limit())*float64(time.Second))-ahead)
+		d = max(d, min(time.Duration(float64(time.Second)/b.rate()), ahead/2))
+		if b.rate() < 10 { // slower than the look-ahead: wait for the token itself
+			d = max(d, b.missing(time.Now())-ahead)
 		}
 	}
 	return d
 }
 
-func (l *lane) limiter(s outbox.Stream) *rate.Limiter {
+func (l *lane) limiter(s outbox.Stream) *bucket {
 	if s.PerSecond <= 0 {
 		return nil
 	}

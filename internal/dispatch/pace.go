@@ -5,14 +5,9 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"janela/internal/outbox"
 	"janela/internal/whatsapp"
 )
-
-// ahead is how much of the allowed rate a claim may take in advance.
-const ahead = 100 * time.Millisecond
 
 // Shares of a number's rate that a lane may use, and of those that are not
 // codes together: what is left is the reserve of the lanes before.
@@ -23,39 +18,56 @@ const (
 	othersShare    = 0.9
 )
 
+var shares = map[whatsapp.Lane]float64{
+	whatsapp.LaneAuthentication: codesShare, whatsapp.LaneUtility: utilityShare, whatsapp.LaneMarketing: marketingShare,
+}
+
 // pacer is what a number may send: a bucket for all its messages, one per lane,
-// and one that all but codes share. Codes wait for codes alone: they take from
-// the bucket of all what they need, in advance if it must be, and the others
-// wait until that is made up for. So no campaign, and no two of them, delay a
-// code, and the number's rate holds all the same. It halves when Meta throttles
-// and recovers by a tenth every ten seconds.
+// and one that all but codes share; and over all what may leave within one
+// second. Codes wait for codes alone: they take from the bucket of all what they
+// need, in advance if it must be, and the others wait until that is made up for.
+// So no campaign, and no two of them, delay a code, and the number's rate holds
+// all the same: within a second too, where a code waits for Meta's own limit,
+// which it would run into, but for none that is configured below it. The rate
+// halves when Meta throttles and recovers by a tenth every ten seconds.
 type pacer struct {
+	all    *bucket
+	others *bucket
+	lanes  map[whatsapp.Lane]*bucket
+
 	mu      sync.Mutex
-	nominal float64
+	nominal float64 // what Meta and the configuration allow
+	hard    float64 // what Meta allows
 	factor  float64
 	changed time.Time
-	all     *rate.Limiter
-	others  *rate.Limiter
-	lanes   map[whatsapp.Lane]*rate.Limiter
-	pairs   map[int64]time.Time // contact → when Meta would have made up for all that was sent (one per 6 s and pair)
-	pruned  time.Time           // when pairs was last gone through
-	unknown map[bool]int        // in a row, of codes (true) and of the others
+	sends   second
+	codes   int // that wait for their turn
+	flights map[whatsapp.Lane]*flight
+	pairs   map[int64]pair
+	pruned  time.Time    // when pairs was last gone through
+	unknown map[bool]int // in a row, of codes (true) and of the others
 }
 
-func newPacer(perSecond float64) *pacer {
-	return &pacer{
-		nominal: perSecond, factor: 1, all: limiter(perSecond), others: limiter(perSecond * othersShare),
-		lanes: map[whatsapp.Lane]*rate.Limiter{
-			whatsapp.LaneAuthentication: limiter(perSecond * codesShare),
-			whatsapp.LaneUtility:        limiter(perSecond * utilityShare),
-			whatsapp.LaneMarketing:      limiter(perSecond * marketingShare),
-		},
-		pairs: map[int64]time.Time{}, unknown: map[bool]int{},
+func newPacer(perSecond, hard float64) *pacer {
+	p := &pacer{nominal: perSecond, hard: max(hard, perSecond), factor: 1, all: limiter(perSecond), others: limiter(perSecond * othersShare), lanes: map[whatsapp.Lane]*bucket{},
+		flights: map[whatsapp.Lane]*flight{}, pairs: map[int64]pair{}, unknown: map[bool]int{}}
+	for l, share := range shares {
+		p.lanes[l] = limiter(perSecond * share)
+		p.flights[l] = newFlight(l)
 	}
+	return p
 }
 
-func limiter(perSecond float64) *rate.Limiter {
-	return rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond*ahead.Seconds())))
+// allow sets what Meta and the configuration allow, and what Meta alone; the next
+// claim obeys it.
+func (p *pacer) allow(perSecond, hard float64, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hard = max(hard, perSecond)
+	if perSecond != p.nominal {
+		p.nominal = perSecond
+		p.set(p.factor, p.changed, now)
+	}
 }
 
 // allowance is how many messages of a lane may be claimed now.
@@ -64,37 +76,64 @@ func (p *pacer) allowance(l whatsapp.Lane, now time.Time) int {
 	return tokens(p.lanes[l], now)
 }
 
-// tokens is what a bucket holds within the next 100 ms, at least one when the
-// next token is that near.
-func tokens(l *rate.Limiter, now time.Time) int { return int(l.TokensAt(now.Add(ahead)) + 1e-9) }
-
-// wait blocks until the message may leave.
+// wait blocks until the lane's share of the rate lets a message leave. Who does
+// not leave then gives the tokens back.
 func (p *pacer) wait(ctx context.Context, l whatsapp.Lane) error {
-	if err := p.lanes[l].Wait(ctx); err != nil {
+	if err := sleep(ctx, p.lanes[l].take(time.Now(), 1)); err != nil || l == whatsapp.LaneAuthentication {
 		return err
 	}
-	if l == whatsapp.LaneAuthentication {
-		p.all.Reserve()
-		return nil
+	return sleep(ctx, p.others.take(time.Now(), 1))
+}
+
+func (p *pacer) giveBack(l whatsapp.Lane) {
+	p.lanes[l].give(1)
+	if l != whatsapp.LaneAuthentication {
+		p.others.give(1)
 	}
-	if err := p.others.Wait(ctx); err != nil {
-		return err
+}
+
+// leave blocks until one more message may leave within this second, and notes
+// it. ok is false when the recipient's turn is not before next; of codes it
+// always is.
+func (p *pacer) leave(ctx context.Context, l whatsapp.Lane, contact int64) (next time.Time, ok bool, err error) {
+	code := l == whatsapp.LaneAuthentication
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if code {
+		p.codes++
+		defer func() { p.codes-- }()
 	}
-	// Not Wait, which would book the tokens to come before a code can.
-	for !p.all.Allow() {
-		if err := pauseFor(ctx, missing(p.all)); err != nil {
-			return err
+	for {
+		now := time.Now()
+		if next = p.pairs[contact].sent; contact > 0 && !code && now.Before(next) {
+			return next, false, nil
+		}
+		var d time.Duration
+		if code {
+			d = p.sends.wait(now, p.hard, 0)
+		} else { // not booked before its time: a code may come
+			d = max(p.all.missing(now), p.sends.wait(now, p.nominal*p.factor, p.codes))
+		}
+		if d <= 0 {
+			p.all.take(now, 1)
+			p.sends.add(now, p.hard)
+			p.sentTo(contact, now)
+			return next, true, nil
+		}
+		p.mu.Unlock()
+		err = sleep(ctx, max(d, time.Millisecond))
+		p.mu.Lock()
+		if err != nil {
+			return next, false, err
 		}
 	}
-	return nil
 }
 
-// missing is how long until a bucket holds one token, at least a millisecond.
-func missing(l *rate.Limiter) time.Duration {
-	return max(time.Millisecond, time.Duration((1-l.Tokens())/float64(l.Limit())*float64(time.Second)))
-}
-
-func pauseFor(ctx context.Context, d time.Duration) error {
+// sleep blocks for a time, or until ctx ends; not at all for none.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -112,25 +151,25 @@ func (p *pacer) throttled(now time.Time) {
 	if now.Sub(p.changed) < time.Second && p.factor < 1 {
 		return // the same burst
 	}
-	p.set(max(p.factor/2, 1/max(p.nominal, 1)), now)
+	p.set(max(p.factor/2, 1/max(p.nominal, 1)), now, now)
 }
 
 func (p *pacer) recover(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.factor < 1 && now.Sub(p.changed) >= 10*time.Second {
-		p.set(min(1, p.factor+0.1), now)
+		p.set(min(1, p.factor+0.1), now, now)
 	}
 }
 
-func (p *pacer) set(factor float64, now time.Time) {
-	p.factor, p.changed = factor, now
+func (p *pacer) set(factor float64, changed, now time.Time) {
+	p.factor, p.changed = factor, changed
 	perSecond := p.nominal * factor
-	p.all.SetLimitAt(now, rate.Limit(perSecond))
-	p.others.SetLimitAt(now, rate.Limit(perSecond*othersShare))
-	p.lanes[whatsapp.LaneAuthentication].SetLimitAt(now, rate.Limit(perSecond*codesShare))
-	p.lanes[whatsapp.LaneUtility].SetLimitAt(now, rate.Limit(perSecond*utilityShare))
-	p.lanes[whatsapp.LaneMarketing].SetLimitAt(now, rate.Limit(perSecond*marketingShare))
+	p.all.setRate(now, perSecond)
+	p.others.setRate(now, perSecond*othersShare)
+	for l, share := range shares {
+		p.lanes[l].setRate(now, perSecond*share)
+	}
 }
 
 // pairGap is Meta's pair rate: one message per 6 seconds to one recipient, of
@@ -138,33 +177,52 @@ func (p *pacer) set(factor float64, now time.Time) {
 // pair rate limits).
 const pairGap = 6 * time.Second
 
-// pair reserves the recipient for one message; ok is false when the last one is
-// less than six seconds old, and next says when it may go. A code never waits:
-// it borrows from the future, and what comes after it waits the longer. Should
-// Meta refuse it all the same (131056), its back-off decides.
-func (p *pacer) pair(l whatsapp.Lane, contact int64, now time.Time) (next time.Time, ok bool) {
+// pair is when the next message to a recipient may leave: by what was sent, and
+// by what was claimed and is soon sent.
+type pair struct{ sent, claimed time.Time }
+
+// turn is how long until a message to a recipient may be claimed, and reserves
+// the place if that is now. A code never waits: it borrows from the future, and
+// what comes after it waits the longer. Should Meta refuse it all the same
+// (131056), its back-off decides.
+func (p *pacer) turn(contact int64, now time.Time) time.Duration {
 	if contact == 0 {
-		return now, true
+		return 0
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := p.pairs[contact]
-	if now.Before(at) && l != whatsapp.LaneAuthentication {
-		return at, false
+	next := at.sent
+	if at.claimed.After(next) {
+		next = at.claimed
+	}
+	if d := next.Sub(now); d > 0 {
+		return d
+	}
+	at.claimed = now.Add(pairGap)
+	p.pairs[contact] = at
+	return 0
+}
+
+// sentTo notes that a message leaves. Where it came too early it is a code, and
+// borrows.
+func (p *pacer) sentTo(contact int64, now time.Time) {
+	if contact == 0 {
+		return
 	}
 	if now.Sub(p.pruned) >= pairGap { // forget those whose time has passed, not at every message
 		p.pruned = now
 		for c, at := range p.pairs {
-			if !now.Before(at) {
+			if !now.Before(at.sent) && !now.Before(at.claimed) {
 				delete(p.pairs, c)
 			}
 		}
 	}
+	at := p.pairs[contact].sent
 	if at.Before(now) {
 		at = now
 	}
-	p.pairs[contact] = at.Add(pairGap)
-	return now, true
+	p.pairs[contact] = pair{sent: at.Add(pairGap)}
 }
 
 // answered keeps count of unknowns in a row, those of codes apart, and returns

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -19,7 +17,7 @@ type ticket struct {
 	message outbox.Message
 	stream  outbox.Stream
 	pacer   *pacer
-	own     *rate.Limiter
+	own     *bucket
 	until   time.Time // it must not leave later; zero for no deadline
 	root    int64     // the person, where the messaging limit counts them; else 0
 	files   files     // that its stream shows
@@ -51,23 +49,37 @@ func (l *lane) launch(ctx, sendCtx context.Context, t ticket) {
 		if begun {
 			r = l.send(sendCtx, t)
 			r.unknowns = t.pacer.answered(l.lane, r.To)
+			t.pacer.done(l.lane, r.took, r.To == outbox.Unknown || r.code.Class == whatsapp.ClassRetry && r.Code == 0)
 			<-l.slots
 		}
 		l.came(r)
 	})
 }
 
-// wait holds the ticket until its turn; begun is false when it must go back.
+// wait holds the ticket until its turn: first a place among the requests under
+// way, then its lane's share of the rate, then the number's own limit and the
+// person's, as the last thing before the request. begun is false when it must go
+// back.
 func (l *lane) wait(ctx context.Context, t ticket) (r result, begun bool) {
 	defer func() {
 		l.mu.Lock()
 		l.waiting[t.stream.Number]--
 		l.mu.Unlock()
 	}()
-	r = t.back(time.Time{})
-	if next, ok := t.pacer.pair(l.lane, t.message.Contact, time.Now()); !ok {
-		return t.back(next.Add(time.Millisecond)), false // not_before is cut to milliseconds: it would come again at once
+	if t.pacer.enter(ctx, l.lane) != nil {
+		return t.back(time.Time{}), false
 	}
+	if r, begun = l.admit(ctx, t); !begun {
+		t.pacer.exit(l.lane)
+		if t.own != nil {
+			t.own.give(1)
+		}
+	}
+	return r, begun
+}
+
+func (l *lane) admit(ctx context.Context, t ticket) (r result, begun bool) {
+	r = t.back(time.Time{})
 	if t.pacer.wait(ctx, l.lane) != nil {
 		return r, false
 	}
@@ -76,8 +88,12 @@ func (l *lane) wait(ctx context.Context, t ticket) (r result, begun bool) {
 	case <-ctx.Done():
 		return r, false
 	}
+	next, ok, err := t.pacer.leave(ctx, l.lane, t.message.Contact)
 	switch {
-	case ctx.Err() != nil:
+	case err != nil || ctx.Err() != nil:
+	case !ok: // not_before is cut to milliseconds: it would come again at once
+		r = t.back(next.Add(time.Millisecond))
+		t.pacer.giveBack(l.lane)
 	case t.late(time.Now()):
 		r = t.back(store.Time(t.message.Deadline)) // not before its deadline: it expires
 	default:

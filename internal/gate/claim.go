@@ -3,6 +3,7 @@ package gate
 import (
 	"time"
 
+	"janela/internal/account"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -17,7 +18,14 @@ type Open struct {
 	outbox.Ready
 	facts  StreamFacts
 	probes []outbox.Hold // holds that let one message through
+
+	// Turn says how long a message to a contact must wait because of another to
+	// the same, and otherwise reserves the place for it; nil: not asked.
+	Turn func(contact int64) time.Duration
 }
+
+// From is the sending number, as Meta last spoke of it.
+func (o *Open) From() account.Number { return o.facts.Number }
 
 // Opens returns the streams of a lane that are open now, and when the next of
 // the closed ones opens by itself (zero: when something happens). Holds,
@@ -119,6 +127,11 @@ func Claim(tx *store.Tx, o Open, n int) ([]outbox.Message, []outbox.Outcome, err
 	moves := make([]outbox.Move, 0, len(rows))
 	for i := range rows {
 		v := Decide(o.Stream, waits, rows[i].facts(), now)
+		if v.Kind == Go && o.Turn != nil {
+			if d := o.Turn(rows[i].Message.Contact); d > 0 { // cut to milliseconds it would come again at once
+				v = Verdict{Kind: Wait, Reason: NotDue, Until: now.Add(d + time.Millisecond)}
+			}
+		}
 		moves = append(moves, move(rows[i].Message, v, now))
 	}
 	claimed, out, err := outbox.Apply(tx, o.Stream, moves)

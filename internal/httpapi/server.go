@@ -35,6 +35,7 @@ type Config struct {
 	Version     string
 	Health      func(ctx context.Context) Health   // nil: not told
 	Reach       func(now time.Time) dispatch.Reach // nil: not told
+	Paces       func() []dispatch.Pace             // nil: not told
 	OTP         *otp.OTP                           // nil: no codes are sent
 	Hooks       *hooks.Hooks                       // nil: no system hears what happens
 	Links       []LinkWord                         // words by which people sign up

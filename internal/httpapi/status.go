@@ -1,10 +1,14 @@
 package httpapi
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
 	"time"
 
+	"janela/internal/account"
 	"janela/internal/conversations"
+	"janela/internal/dispatch"
 	"janela/internal/outbox"
 	"janela/internal/store"
 )
@@ -25,7 +29,28 @@ type Status struct {
 	OpenConversations int64            `json:"open_conversations"`
 	Holds             int              `json:"holds"`                     // that stand
 	MessagingLimit    *MessagingLimit  `json:"messaging_limit,omitempty"` // nil: no daemon runs, or no limit is known
+	Numbers           []NumberPace     `json:"numbers,omitempty"`         // that have sent since the daemon started
 	Now               time.Time        `json:"now"`
+}
+
+// NumberPace is how fast a number may send now.
+type NumberPace struct {
+	Number    string  `json:"number"`     // its name in config.toml
+	PerSecond float64 `json:"per_second"` // messages, now
+	Allowed   float64 `json:"allowed"`    // messages a second, by Meta and config.toml
+	Requests  int     `json:"requests"`   // under way
+	Window    int     `json:"window"`     // requests that may be under way, by the rate and Meta's answers
+	AnswerMS  int64   `json:"answer_ms"`  // how long Meta takes, on average of late
+	Text      string  `json:"text"`       // the same in words
+}
+
+func paceOf(p dispatch.Pace, names map[string]string) NumberPace {
+	out := NumberPace{Number: cmp.Or(names[p.Number], p.Number), PerSecond: p.PerSecond(), Allowed: p.Allowed, Requests: p.InFlight, Window: p.Window, AnswerMS: p.Took.Milliseconds()}
+	out.Text = fmt.Sprintf("%s: %.4g messages a second, %d of %d requests under way, answers after %d ms", out.Number, out.PerSecond, out.Requests, out.Window, out.AnswerMS)
+	if p.Factor < 1 {
+		out.Text += fmt.Sprintf("; slowed down from %.4g because Meta throttled, and recovering", p.Allowed)
+	}
+	return out
 }
 
 // MessagingLimit is how far Meta's messaging limit is used: how many different
@@ -43,6 +68,7 @@ type memoryKey struct{}
 
 // status counts what there is, and says how the daemon is.
 func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
+	names := map[string]string{}
 	out := Status{Version: s.cfg.Version, Messages: map[string]int64{}, Reasons: map[string]int64{}}
 	err := s.cfg.DB.Read(r.Context(), func(q *store.Snap) error {
 		out.Now = q.Now()
@@ -58,6 +84,13 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		}
 		if out.OpenConversations, _, err = conversations.Count(q, conversations.Filter{Open: true}); err != nil {
 			return err
+		}
+		numbers, err := account.Numbers(q)
+		if err != nil {
+			return err
+		}
+		for _, n := range numbers {
+			names[n.ID] = n.Name
 		}
 		holds, err := outbox.Holds(q)
 		for _, h := range holds {
@@ -80,6 +113,11 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 			if at.Full {
 				out.MessagingLimit.Opens = &at.Opens
 			}
+		}
+	}
+	if s.cfg.Paces != nil && r.Context().Value(memoryKey{}) == nil {
+		for _, p := range s.cfg.Paces() {
+			out.Numbers = append(out.Numbers, paceOf(p, names))
 		}
 	}
 	return writeJSON(w, out)

@@ -20,7 +20,7 @@ func (s *Sandbox) accept(q *request, num *number, f *Fault) (*accepted, *graphEr
 	var e *graphError
 	var ttl int32
 	if q.Type == "template" {
-		if out, e = s.judge(q, num); e != nil {
+		if out, e = s.judge(q, num, now); e != nil {
 			return nil, e
 		}
 		t := s.templates[s.refOf(q, num)]
@@ -64,7 +64,7 @@ func (s *Sandbox) refOf(q *request, num *number) whatsapp.TemplateRef {
 }
 
 // judge compares the send with the template as it stands at this moment.
-func (s *Sandbox) judge(q *request, num *number) (rendered, *graphError) {
+func (s *Sandbox) judge(q *request, num *number, now time.Time) (rendered, *graphError) {
 	ref := s.refOf(q, num)
 	t := s.templates[ref]
 	if t == nil {
@@ -85,7 +85,7 @@ func (s *Sandbox) judge(q *request, num *number) (rendered, *graphError) {
 	if q.marketing && t.Category != "MARKETING" {
 		return rendered{}, refuse(131055, "marketing_messages: template (%s) is not of category MARKETING", ref.Name)
 	}
-	return t.check(&q.template)
+	return t.check(&q.template, now)
 }
 
 // destine decides at acceptance whether the message will be held or fail. What

@@ -78,6 +78,35 @@ func DefaultTemplates(waba string) []Template {
 			Components: json.RawMessage(`[
 {"type":"BODY","text":"Hi {{1}}, your order {{2}} is on its way.","example":{"body_text":[["Ana","1042"]]}}]`),
 		},
+		{
+			Name: "vitrine_natal", Language: "pt_BR", Category: "MARKETING", Status: "APPROVED", Quality: "GREEN",
+			Components: json.RawMessage(`[
+{"type":"BODY","text":"Oi, {{1}}! Separamos dois presentes para você.","example":{"body_text":[["Ana"]]}},
+{"type":"CAROUSEL","cards":[
+ {"components":[
+  {"type":"HEADER","format":"IMAGE","example":{"header_handle":["https://loja.example/tenis.jpg"]}},
+  {"type":"BODY","text":"Tênis com {{1}} de desconto","example":{"body_text":[["10%"]]}},
+  {"type":"BUTTONS","buttons":[{"type":"QUICK_REPLY","text":"Quero"},{"type":"URL","text":"Ver","url":"https://loja.example/p/{{1}}","example":["https://loja.example/p/tenis"]}]}]},
+ {"components":[
+  {"type":"HEADER","format":"IMAGE","example":{"header_handle":["https://loja.example/botas.jpg"]}},
+  {"type":"BODY","text":"Botas com {{1}} de desconto","example":{"body_text":[["20%"]]}},
+  {"type":"BUTTONS","buttons":[{"type":"QUICK_REPLY","text":"Quero"},{"type":"URL","text":"Ver","url":"https://loja.example/p/{{1}}","example":["https://loja.example/p/botas"]}]}]}]}]`),
+		},
+		{
+			Name: "oferta_relampago", Language: "pt_BR", Category: "MARKETING", Status: "APPROVED", Quality: "GREEN",
+			Components: json.RawMessage(`[
+{"type":"BODY","text":"Oi, {{1}}! É só hoje: use o código na loja.","example":{"body_text":[["Ana"]]}},
+{"type":"LIMITED_TIME_OFFER","limited_time_offer":{"text":"Acaba logo!","has_expiration":true}},
+{"type":"BUTTONS","buttons":[
+ {"type":"COPY_CODE","text":"Copiar código","example":["RELAMPAGO10"]},
+ {"type":"URL","text":"Comprar","url":"https://loja.example/oferta?c={{1}}","example":["https://loja.example/oferta?c=n3mtql"]}]}]`),
+		},
+		{
+			Name: "retirada_loja", Language: "pt_BR", Category: "UTILITY", SubCategory: "ORDER_STATUS", Status: "APPROVED", Quality: "GREEN",
+			Components: json.RawMessage(`[
+{"type":"HEADER","format":"LOCATION"},
+{"type":"BODY","text":"O pedido {{1}} espera por você nesta loja.","example":{"body_text":[["1042"]]}}]`),
+		},
 		codeTemplate("codigo_acesso", "pt_BR", 300, 5, ""),
 		codeTemplate("codigo_acesso", "en_US", 300, 5, ""),
 		codeTemplate("codigo_acesso", "es", 300, 5, ""),

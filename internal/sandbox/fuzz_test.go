@@ -13,6 +13,8 @@ func FuzzSend(f *testing.F) {
 		oferta(ana, "k"), text(bob, "k"), "", "null", "[]", `{"to":1}`, `{"template":null,"type":"template"}`,
 		`{"messaging_product":"whatsapp","to":"+5511900000001","type":"template","template":{"name":"oferta_natal","language":{"code":"pt_BR"},"components":[{"type":"button","index":-1}]}}`,
 		`{"messaging_product":"whatsapp","status":"read","message_id":"wamid.x"}`,
+		sendOf("vitrine_natal", "k", carousel), sendOf("oferta_relampago", "k", relampago), sendOf("retirada_loja", "k", retirada),
+		sendOf("vitrine_natal", "k", `{"type":"carousel","cards":[{"card_index":-1},{"card_index":0,"components":[{"type":"header"}]}]}`),
 	} {
 		f.Add(seed)
 	}

@@ -42,16 +42,17 @@ func TestPaging(t *testing.T) {
 		for query, want := range map[string][][]string{
 			"?limit=3": {
 				{"oferta_natal", "boleto_lembrete", "pedido_enviado"},
-				{"shipping_update", "codigo_acesso", "codigo_acesso"},
+				{"shipping_update", "vitrine_natal", "oferta_relampago"},
+				{"retirada_loja", "codigo_acesso", "codigo_acesso"},
 				{"codigo_acesso", "codigo_seguro", "codigo_app"},
 				{"codigo_app", "codigo_app", "codigo_antigo"},
 				{"novidades_loja", "promo_pausada", "promo_rejeitada"},
 			},
 			"?limit=4&category=authentication":               {{"codigo_acesso", "codigo_acesso", "codigo_acesso", "codigo_seguro"}, {"codigo_app", "codigo_app", "codigo_app", "codigo_antigo"}},
-			"?limit=9&status=paused,approved&language=pt-BR": {{"oferta_natal", "boleto_lembrete", "pedido_enviado", "codigo_acesso", "codigo_seguro", "codigo_app", "codigo_antigo", "promo_pausada"}},
+			"?limit=9&status=paused,approved&language=pt-BR": {{"oferta_natal", "boleto_lembrete", "pedido_enviado", "vitrine_natal", "oferta_relampago", "retirada_loja", "codigo_acesso", "codigo_seguro", "codigo_app"}, {"codigo_antigo", "promo_pausada"}},
 			"?name=codigo_acesso&language=es":                {{"codigo_acesso"}},
 			"?status=PAUSED,REJECTED":                        {{"promo_pausada", "promo_rejeitada"}},
-			"?category=UTILITY&language=pt-BR":               {{"boleto_lembrete", "pedido_enviado"}},
+			"?category=UTILITY&language=pt-BR":               {{"boleto_lembrete", "pedido_enviado", "retirada_loja"}},
 			"?name=oferta_natal&language=pt_BR&fields=name":  {{"oferta_natal"}},
 			"?name=oferta_natal&language=en_US":              {{}},
 		} {
@@ -84,7 +85,7 @@ func TestPaging(t *testing.T) {
 		if err := json.Unmarshal([]byte(second), &back); err != nil || len(back.Data) != 2 || back.Data[0]["name"] != "boleto_lembrete" {
 			t.Errorf("before: %v %s", err, second)
 		}
-		if got := w.must("GET", base+"?name=none&summary=total_count", ""); got != `{"data":[],"summary":{"message_template_count":14,"message_template_limit":6000,"total_count":0}}` {
+		if got := w.must("GET", base+"?name=none&summary=total_count", ""); got != `{"data":[],"summary":{"message_template_count":17,"message_template_limit":6000,"total_count":0}}` {
 			t.Errorf("summary: %s", got)
 		}
 		one := w.must("GET", "/"+w.s.accounts[waba].templates[0].ID+"?fields=name,status", "")

@@ -110,9 +110,19 @@ func TestShape(t *testing.T) {
 			t.Errorf("%s: %v", one.Name, err)
 		}
 	}
-	sh, err := shapeOf(json.RawMessage(`[{"type":"body","text":"{{2}} {{ nome }} {{2}}"},{"type":"CAROUSEL","cards":[]}]`))
-	if err != nil || fmt.Sprint(sh.bodyVars) != "[2 nome]" || sh.refused != "CAROUSEL component" {
+	sh, err := shapeOf(json.RawMessage(`[{"type":"body","text":"{{2}} {{ nome }} {{2}}"},{"type":"PRODUCTS"}]`))
+	if err != nil || fmt.Sprint(sh.bodyVars) != "[2 nome]" || sh.refused != "PRODUCTS component" {
 		t.Errorf("%+v %v", sh, err)
+	}
+	for components, refused := range map[string]string{
+		`[{"type":"HEADER","format":"GIF"},{"type":"BODY","text":"x"}]`:                                                                     "GIF header",
+		`[{"type":"BODY","text":"x"},{"type":"CAROUSEL","cards":[{"components":[{"type":"HEADER","format":"PRODUCT"}]}]}]`:                  "card with a PRODUCT header",
+		`[{"type":"BODY","text":"x"},{"type":"CAROUSEL","cards":[{"components":[{"type":"CAROUSEL"}]}]}]`:                                   "CAROUSEL component",
+		`[{"type":"BODY","text":"x"},{"type":"CAROUSEL","cards":[{"components":[{"type":"HEADER","format":"VIDEO"},{"type":"BUTTONS"}]}]}]`: "",
+	} {
+		if sh, err := shapeOf(json.RawMessage(components)); err != nil || sh.refused != refused {
+			t.Errorf("%s: %q, %v", components, sh.refused, err)
+		}
 	}
 	if got := hydrate("{{2}} {{ nome }}", map[string]string{"2": "{{nome}}", "nome": "Ana"}); got != "{{nome}} Ana" {
 		t.Errorf("hydrate: %q", got)

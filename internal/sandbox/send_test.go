@@ -89,7 +89,9 @@ func TestContract(t *testing.T) {
 		{"wrong sub_type", alter(`"sub_type":"url"`, `"sub_type":"copy_code"`), 132012},
 		{"sub_type in capitals", alter(`"sub_type":"url"`, `"sub_type":"URL"`), 0},
 		{"header where none is", alter(`"components":[`, `"components":[{"type":"header","parameters":[{"type":"text","text":"x"}]},`), 132000},
-		{"carousel", alter(`"components":[`, `"components":[{"type":"carousel","cards":[]},`), 131009},
+		{"carousel where none is", alter(`"components":[`, `"components":[{"type":"carousel","cards":[]},`), 132000},
+		{"offer where none is", alter(`"components":[`, `"components":[{"type":"limited_time_offer","parameters":[{"type":"limited_time_offer","limited_time_offer":{"expiration_time_ms":4102444800000}}]},`), 132000},
+		{"cards of a body", alter(`{"type":"body",`, `{"type":"body","cards":[{"card_index":0}],`), 100},
 
 		{"named, any order", boleto(named("valor", "R$ 1") + "," + named("vencimento", "1/1") + "," + named("nome", "Ana")), 0},
 		{"named without name", boleto(`{"type":"text","text":"a"},` + named("valor", "b") + "," + named("nome", "c")), 132012},

@@ -5,20 +5,25 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"janela/internal/whatsapp"
 )
 
 var variable = regexp.MustCompile(`\{\{\s*([A-Za-z0-9_]+)\s*\}\}`)
 
-// shape is what a template's components ask of a send.
+// shape is what a template's components, or a card's, ask of a send.
 type shape struct {
-	headerFormat string // "", TEXT, IMAGE, VIDEO, DOCUMENT
+	headerFormat string // "", TEXT, IMAGE, VIDEO, DOCUMENT, LOCATION
 	headerText   string
 	headerVars   []string
 	bodyText     string
 	bodyVars     []string
+	bodyMost     int // characters of the hydrated text
 	footer       string
 	buttons      []button
-	refused      string // a component this sandbox does not emulate
+	offer        bool    // a limited-time offer whose end comes with the send
+	cards        []shape // of a carousel
+	refused      string  // a component this sandbox does not emulate
 }
 
 type button struct {
@@ -28,38 +33,64 @@ type button struct {
 	dynamic bool // a parameter must come with the send
 }
 
+// componentShape is a component as Meta answers it.
+type componentShape struct {
+	Type    string `json:"type"`
+	Format  string `json:"format"`
+	Text    string `json:"text"`
+	Buttons []struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+		URL  string `json:"url"`
+	} `json:"buttons"`
+	Offer struct {
+		HasExpiration bool `json:"has_expiration"`
+	} `json:"limited_time_offer"`
+	Cards []struct {
+		Components []componentShape `json:"components"`
+	} `json:"cards"`
+}
+
 // shapeOf reads components as Meta answers them.
 func shapeOf(components json.RawMessage) (shape, error) {
-	var list []struct {
-		Type    string `json:"type"`
-		Format  string `json:"format"`
-		Text    string `json:"text"`
-		Buttons []struct {
-			Type string `json:"type"`
-			Text string `json:"text"`
-			URL  string `json:"url"`
-		} `json:"buttons"`
-	}
-	var sh shape
+	var list []componentShape
 	if err := json.Unmarshal(components, &list); err != nil {
-		return sh, fmt.Errorf("components are not a JSON list of objects: %w", err)
+		return shape{}, fmt.Errorf("components are not a JSON list of objects: %w", err)
+	}
+	sh := readShape(list, false)
+	if sh.bodyText == "" && sh.refused == "" {
+		return sh, fmt.Errorf("components have no BODY with a text")
+	}
+	if sh.offer {
+		sh.bodyMost = whatsapp.MaxOfferBody
+	}
+	return sh, nil
+}
+
+func readShape(list []componentShape, card bool) shape {
+	sh := shape{bodyMost: 1024}
+	if card {
+		sh.bodyMost = whatsapp.MaxCardBody
 	}
 	for _, c := range list {
-		switch strings.ToUpper(c.Type) {
-		case "HEADER":
+		switch kind := strings.ToUpper(c.Type); {
+		case kind == "HEADER":
 			sh.headerFormat = strings.ToUpper(c.Format)
-			switch sh.headerFormat {
-			case "TEXT":
+			switch format := sh.headerFormat; {
+			case format == "IMAGE" || format == "VIDEO":
+			case card:
+				sh.refused = "card with a " + format + " header"
+			case format == "TEXT":
 				sh.headerText, sh.headerVars = c.Text, variables(c.Text)
-			case "IMAGE", "VIDEO", "DOCUMENT":
+			case format == "DOCUMENT" || format == "LOCATION":
 			default:
-				sh.refused = sh.headerFormat + " header"
+				sh.refused = format + " header"
 			}
-		case "BODY":
+		case kind == "BODY":
 			sh.bodyText, sh.bodyVars = c.Text, variables(c.Text)
-		case "FOOTER":
+		case kind == "FOOTER" && !card:
 			sh.footer = c.Text
-		case "BUTTONS":
+		case kind == "BUTTONS":
 			for _, b := range c.Buttons {
 				kind := strings.ToUpper(b.Type)
 				sh.buttons = append(sh.buttons, button{
@@ -67,14 +98,21 @@ func shapeOf(components json.RawMessage) (shape, error) {
 					dynamic: kind == "COPY_CODE" || kind == "URL" && variable.MatchString(b.URL),
 				})
 			}
+		case kind == "LIMITED_TIME_OFFER" && !card:
+			sh.offer = c.Offer.HasExpiration
+		case kind == "CAROUSEL" && !card:
+			for _, one := range c.Cards {
+				inner := readShape(one.Components, true)
+				if inner.refused != "" {
+					sh.refused = inner.refused
+				}
+				sh.cards = append(sh.cards, inner)
+			}
 		default:
-			sh.refused = strings.ToUpper(c.Type) + " component"
+			sh.refused = kind + " component"
 		}
 	}
-	if sh.bodyText == "" && sh.refused == "" {
-		return sh, fmt.Errorf("components have no BODY with a text")
-	}
-	return sh, nil
+	return sh
 }
 
 // variables returns the names of a text's variables, each once, in order.

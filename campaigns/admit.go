@@ -50,6 +50,7 @@ func (x *expansion) admit(ctx context.Context, path string) error {
 
 // Reasons of rows that are no message of their own.
 const (
+	RowOfferEnded  RowReason = "offer_ended"  // the limited-time offer was over before the row's turn
 	RowDuplicate   RowReason = "duplicate"    // the number, or the person, has a message in this run
 	RowAlreadySent RowReason = "already_sent" // once_per: an earlier run carries the notice; or an earlier run of a one-off reached the person
 )
@@ -95,6 +96,10 @@ func (w *batchWriter) add(e entry) error {
 		w.duplicates++
 		return w.reject(e.r.Line, RowDuplicate, "another row of the file has this number")
 	}
+	if e.r.offerEnded(w.tx.Now()) {
+		w.rejected++
+		return w.reject(e.r.Line, RowOfferEnded, "the offer ended at "+e.r.OfferEnds.Format("2006-01-02T15:04"))
+	}
 	contact, known, err := contacts.Find(w.tx, e.r.Phone.Identity())
 	if err != nil {
 		return err
@@ -108,7 +113,7 @@ func (w *batchWriter) add(e entry) error {
 		return w.reject(e.r.Line, RowAlreadySent, "an earlier run, or an earlier row, carries this notice")
 	}
 	m := outbox.New{Contact: contact.ID, To: e.r.Phone.Identity(), Params: string(e.r.Params), Line: e.r.Line, ExternalID: e.r.ExternalID,
-		Deadline: sooner(w.x.ends, e.r.Expires)}
+		Deadline: e.r.deadline(w.x.ends)}
 	if !known {
 		m.Refused = "no_opt_in" // nobody we do not know can have consented
 	} else if e.r.OnceKey != "" {
@@ -119,6 +124,15 @@ func (w *batchWriter) add(e entry) error {
 	}
 	w.rows, w.keys = append(w.rows, m), append(w.keys, e.r.OnceKey)
 	return nil
+}
+
+// deadline is when a message must have left: nobody gets an offer that is over.
+func (r *Recipient) deadline(ends time.Time) time.Time {
+	return sooner(sooner(ends, r.Expires), r.OfferEnds)
+}
+
+func (r *Recipient) offerEnded(now time.Time) bool {
+	return !r.OfferEnds.IsZero() && !now.Before(r.OfferEnds)
 }
 
 func sooner(a, b time.Time) time.Time {

@@ -226,6 +226,7 @@ func (c *outside) calendar() {
 	} else {
 		c.series(zone)
 	}
+	c.offerEnds(zone)
 }
 
 // date checks a single date.

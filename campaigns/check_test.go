@@ -27,6 +27,19 @@ const ofertaComponents = `[
 		{"type":"URL","text":"Ver","url":"https://example.com/{{1}}","example":["x"]},
 		{"type":"PHONE_NUMBER","text":"Ligar","phone_number":"+12025550100"}]}]`
 
+const vitrineComponents = `[
+	{"type":"BODY","text":"Olá {{1}}, escolha:"},
+	{"type":"CAROUSEL","cards":[
+		{"components":[{"type":"HEADER","format":"IMAGE"},{"type":"BODY","text":"Tênis com {{1}}"},
+			{"type":"BUTTONS","buttons":[{"type":"QUICK_REPLY","text":"Quero"},{"type":"URL","text":"Ver","url":"https://example.com/{{1}}"}]}]},
+		{"components":[{"type":"HEADER","format":"IMAGE"},{"type":"BODY","text":"Botas com {{1}}"},
+			{"type":"BUTTONS","buttons":[{"type":"QUICK_REPLY","text":"Quero"},{"type":"URL","text":"Ver","url":"https://example.com/{{1}}"}]}]}]}]`
+
+const relampagoComponents = `[
+	{"type":"BODY","text":"Olá {{1}}, é só hoje."},
+	{"type":"LIMITED_TIME_OFFER","limited_time_offer":{"text":"Acaba logo!","has_expiration":true}},
+	{"type":"BUTTONS","buttons":[{"type":"COPY_CODE","text":"Copiar"},{"type":"URL","text":"Ver","url":"https://example.com/{{1}}"}]}]`
+
 // checkTemplates is the account of the golden files.
 func checkTemplates(name, language string) (TemplateFacts, bool) {
 	found := func(category whatsapp.Category, status whatsapp.TemplateStatus, format, components string) (TemplateFacts, bool) {
@@ -43,6 +56,12 @@ func checkTemplates(name, language string) (TemplateFacts, bool) {
 		return found("UTILITY", whatsapp.TemplateApproved, "NAMED", `[{"type":"BODY","text":"Valor {{valor}} vence {{vencimento}}."}]`)
 	case "carrossel":
 		return found("MARKETING", whatsapp.TemplateApproved, "POSITIONAL", `[{"type":"BODY","text":"Olá"},{"type":"CAROUSEL","cards":[]}]`)
+	case "vitrine":
+		return found("MARKETING", whatsapp.TemplateApproved, "POSITIONAL", vitrineComponents)
+	case "relampago":
+		return found("MARKETING", whatsapp.TemplateApproved, "POSITIONAL", relampagoComponents)
+	case "retirada":
+		return found("UTILITY", whatsapp.TemplateApproved, "POSITIONAL", `[{"type":"HEADER","format":"LOCATION"},{"type":"BODY","text":"Retire aqui."}]`)
 	case "pausado":
 		return found("MARKETING", whatsapp.TemplatePaused, "POSITIONAL", `[{"type":"BODY","text":"Olá"}]`)
 	case "sem_nada":

@@ -37,6 +37,27 @@ type Template struct {
 	Header        *Header     `toml:"header"`          // nil: none, or one without a value
 	Body          []Parameter `toml:"body"`            // in the template's order, or all named
 	Buttons       []Button    `toml:"buttons"`
+	Offer         *Offer      `toml:"limited_time_offer"`
+	Cards         []Card      `toml:"cards"` // of a carousel, in the template's order
+}
+
+// Offer is when a limited-time offer ends: for everybody, or for each row.
+type Offer struct {
+	ExpiresAt *toml.LocalDateTime `toml:"expires_at"`
+	Column    string              `toml:"column"` // a date or date-time, as in recipients.expires_column
+}
+
+// Card is one card of a carousel. Its header is an image or a video.
+type Card struct {
+	Header  *CardHeader `toml:"header"`
+	Body    []Parameter `toml:"body"`
+	Buttons []Button    `toml:"buttons"` // by index within the card
+}
+
+// CardHeader is the file that a card shows.
+type CardHeader struct {
+	Type  whatsapp.HeaderType `toml:"type"`
+	Media Media               `toml:"media"`
 }
 
 // What to do with messages whose template is not approved.
@@ -56,18 +77,35 @@ type Parameter struct {
 	MaxLength int      `toml:"max_length"` // in characters; 0: only Meta's limit
 }
 
-// Header is the value of the template's header: a text or a media file.
+// Header is the value of the template's header: a text, a file, or a place.
 type Header struct {
-	Type  whatsapp.HeaderType `toml:"type"`
-	Media Media               `toml:"media"` // for image, video and document
+	Type     whatsapp.HeaderType `toml:"type"`
+	Media    Media               `toml:"media"` // for image, video and document
+	Location *Location           `toml:"location"`
 	Parameter
 }
 
-// Media is a file beside the definition. The table form, media = { column = … },
-// is reserved and refused by name.
+// Media is a file beside the definition, or in the table form,
+// media = { column = … }, a column of links.
 type Media struct {
-	File   string
-	Column string `toml:"column"`
+	File    string
+	Column  string  `toml:"column"`
+	Default *string `toml:"default"` // a link, for an empty cell; nil: such a row is refused
+}
+
+// Location is where the header's map points.
+type Location struct {
+	Latitude  Place  `toml:"latitude"` // degrees, as text: "-23.5505"
+	Longitude Place  `toml:"longitude"`
+	Name      *Place `toml:"name"`
+	Address   *Place `toml:"address"`
+}
+
+// Place is one value of a location: a column or a constant.
+type Place struct {
+	Column  string  `toml:"column"`
+	Value   *string `toml:"value"`
+	Default *string `toml:"default"`
 }
 
 // UnmarshalText takes the file's name.
@@ -180,15 +218,7 @@ func (d *Definition) Columns() []ColumnUse {
 			out = append(out, ColumnUse{Path: path, Name: name})
 		}
 	}
-	if d.Template.Header != nil {
-		add("template.header.column", d.Template.Header.Column)
-	}
-	for i, p := range d.Template.Body {
-		add(item("template.body", i, "column"), p.Column)
-	}
-	for i, b := range d.Template.Buttons {
-		add(item("template.buttons", i, "column"), b.Column)
-	}
+	d.Template.columns(add)
 	add("recipients.phone_column", d.Recipients.PhoneColumn)
 	add("recipients.external_id_column", d.Recipients.ExternalIDColumn)
 	add("recipients.expires_column", d.Recipients.ExpiresColumn)

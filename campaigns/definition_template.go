@@ -30,15 +30,36 @@ func (c *checker) template() {
 	if t.Header != nil {
 		c.header(t.Header)
 	}
-	for i := range t.Body {
-		c.parameter(item("template.body", i, ""), &t.Body[i], "the cell of a recipient")
+	if t.Offer != nil {
+		c.offer(t.Offer)
 	}
-	c.bodyNames()
+	c.values("template", t.Body, t.Buttons, kindsOfButtons)
+	c.cards(t.Cards)
+}
+
+// values checks the body and the buttons of the message or of a card.
+func (c *checker) values(path string, body []Parameter, buttons []Button, kinds buttonKinds) {
+	for i := range body {
+		c.parameter(item(path+".body", i, ""), &body[i], "the cell of a recipient")
+	}
+	c.bodyNames(path+".body", body)
 	seen := map[int]bool{}
-	for i := range t.Buttons {
-		c.button(item("template.buttons", i, ""), &t.Buttons[i], seen)
+	for i := range buttons {
+		c.button(item(path+".buttons", i, ""), &buttons[i], seen, kinds)
 	}
 }
+
+// buttonKinds are the buttons that a message, or a card, can have.
+type buttonKinds struct {
+	most  int
+	of    string
+	types []string
+}
+
+var ( // Meta: Message templates, buttons; Media card carousel templates
+	kindsOfButtons     = buttonKinds{10, "the template", []string{string(ButtonURL), string(ButtonQuickReply), string(ButtonCopyCode)}}
+	kindsOfCardButtons = buttonKinds{2, "the card", []string{string(ButtonURL), string(ButtonQuickReply)}}
+)
 
 func (c *checker) language() {
 	t := &c.def.Template
@@ -60,44 +81,6 @@ func (c *checker) language() {
 		}
 	}
 	c.fault("template.language", fmt.Sprintf("%q is no language", t.Language), hint)
-}
-
-func (c *checker) header(h *Header) {
-	const path = "template.header"
-	kinds := []string{string(whatsapp.HeaderText), string(whatsapp.HeaderImage), string(whatsapp.HeaderVideo), string(whatsapp.HeaderDocument)}
-	switch kind := strings.ToLower(string(h.Type)); {
-	case !c.typed(path + ".type"):
-		c.missing(path+".type", "write "+orList(kinds))
-		return
-	case kind == "location" || kind == "gif" || kind == "product":
-		c.fault(path+".type", "a header "+kind+" comes in a later release", "use a template with a text, image, video or document")
-		return
-	case !slices.Contains(kinds, string(h.Type)):
-		c.oneOf(path+".type", string(h.Type), kinds...)
-		return
-	}
-	if h.Type == whatsapp.HeaderText {
-		if c.doc.Has(path + ".media") {
-			c.fault(path+".media", "a text header has no file", "give column or value")
-		}
-		c.parameter(path, &h.Parameter, "the cell of a recipient")
-		return
-	}
-	for _, key := range []string{"named", "column", "value", "default", "transform", "max_length"} {
-		if c.doc.Has(path + "." + key) {
-			c.fault(path+"."+key, fmt.Sprintf("%q does not go with a header %s", key, h.Type), `give the file: media = "banner.jpg"`)
-		}
-	}
-	switch {
-	case !c.typed(path+".media") || c.doc.Has(path+".media.column"):
-		c.missing(path+".media", `write media = "banner.jpg", a file beside this one`)
-	default:
-		if c.filePath(path+".media", h.Media.File) {
-			if _, err := MediaTypeOf(h.Type, h.Media.File); err != nil {
-				c.fault(path+".media", err.Error(), "")
-			}
-		}
-	}
 }
 
 // parameter checks one value: a column with what belongs to it, or a constant.
@@ -161,11 +144,10 @@ func (c *checker) constant(path, text string, most int, hint string) {
 
 // bodyNames checks that either all values of the body have a name, each its
 // own, or none has.
-func (c *checker) bodyNames() {
-	body := c.def.Template.Body
+func (c *checker) bodyNames(list string, body []Parameter) {
 	named, seen := 0, make(map[string]bool)
 	for i, p := range body {
-		path := item("template.body", i, "named")
+		path := item(list, i, "named")
 		if !c.doc.Has(path) {
 			continue
 		}
@@ -179,30 +161,28 @@ func (c *checker) bodyNames() {
 		return
 	}
 	for i := range body {
-		if !c.doc.Has(item("template.body", i, "named")) {
-			c.fault(item("template.body", i, ""), "this value has no name, and others have one", "write named = \"…\" for all values, or for none")
+		if !c.doc.Has(item(list, i, "named")) {
+			c.fault(item(list, i, ""), "this value has no name, and others have one", "write named = \"…\" for all values, or for none")
 		}
 	}
 }
 
-func (c *checker) button(path string, b *Button, seen map[int]bool) {
-	const most = 10 // Meta: Message templates, buttons
+func (c *checker) button(path string, b *Button, seen map[int]bool, kinds buttonKinds) {
 	switch {
 	case !c.typed(path + ".index"):
-		c.missing(path+".index", "write its place among all buttons of the template, from 0")
+		c.missing(path+".index", "write its place among all buttons of "+kinds.of+", from 0")
 	case b.Index == nil:
-	case *b.Index < 0 || *b.Index >= most:
-		c.fault(path+".index", fmt.Sprintf("the index is %d", *b.Index), "buttons count from 0 to 9, over all buttons of the template")
+	case *b.Index < 0 || *b.Index >= kinds.most:
+		c.fault(path+".index", fmt.Sprintf("the index is %d", *b.Index), fmt.Sprintf("buttons count from 0 to %d, over all buttons of %s", kinds.most-1, kinds.of))
 	case seen[*b.Index]:
 		c.fault(path+".index", fmt.Sprintf("button %d is given twice", *b.Index), "keep one")
 	default:
 		seen[*b.Index] = true
 	}
-	kinds := []string{string(ButtonURL), string(ButtonQuickReply), string(ButtonCopyCode)}
 	if !c.typed(path + ".type") {
-		c.missing(path+".type", "write "+orList(kinds))
+		c.missing(path+".type", "write "+orList(kinds.types))
 	} else {
-		c.oneOf(path+".type", string(b.Type), kinds...)
+		c.oneOf(path+".type", string(b.Type), kinds.types...)
 	}
 	if c.doc.Has(path + ".named") {
 		c.fault(path+".named", "buttons have no names", "buttons go by index")

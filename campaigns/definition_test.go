@@ -265,6 +265,7 @@ func keysOf(t reflect.Type, prefix string, out map[string]string) {
 		switch {
 		case typ == reflect.TypeFor[Media]():
 			out[prefix+name] = "now"
+			keysOf(typ, prefix+name+".", out)
 		case typ.Kind() == reflect.Struct && strings.HasPrefix(typ.PkgPath(), "janela"):
 			keysOf(typ, prefix+name+".", out)
 		case typ.Kind() == reflect.Slice && typ.Elem().Kind() == reflect.Struct && strings.HasPrefix(typ.Elem().PkgPath(), "janela"):

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,14 +28,21 @@ type MediaFile struct {
 func (d *Definition) Files() []MediaFile {
 	var out []MediaFile
 	seen := map[string]bool{}
-	add := func(path string, h *Header) {
-		if h == nil || h.Media.File == "" || h.Type == whatsapp.HeaderText || seen[h.Media.File] {
+	add := func(path string, kind whatsapp.HeaderType, m Media) {
+		if m.File == "" || !slices.Contains(mediaKinds, string(kind)) || seen[m.File] {
 			return
 		}
-		seen[h.Media.File] = true
-		out = append(out, MediaFile{Path: path + ".media", Type: h.Type, Name: h.Media.File})
+		seen[m.File] = true
+		out = append(out, MediaFile{Path: path + ".header.media", Type: kind, Name: m.File})
 	}
-	add("template.header", d.Template.Header)
+	if h := d.Template.Header; h != nil {
+		add("template", h.Type, h.Media)
+	}
+	for i, card := range d.Template.Cards {
+		if card.Header != nil {
+			add(item("template.cards", i, ""), card.Header.Type, card.Header.Media)
+		}
+	}
 	return out
 }
 

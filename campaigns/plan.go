@@ -142,7 +142,7 @@ func (w *planWalk) all(ctx context.Context) error {
 	windows := d.Windows(w.c.cfg.Zone)
 	p.Windows = windowWords(windows)
 	p.PerSecond = w.perSecond()
-	w.pace = newPace(windows, p.PerSecond, start)
+	w.pace, w.start = newPace(windows, p.PerSecond, start), start
 	if err := w.c.cfg.DB.Read(ctx, w.standing); err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ type planWalk struct {
 
 	stream  outbox.Stream
 	pace    *pace
+	start   time.Time // of the run
 	ends    time.Time
 	mapper  *Mapper
 	skip    *rowSet         // rows whose number another row has
@@ -88,7 +89,7 @@ func (w *planWalk) audience(ctx context.Context, f *os.File, name string) (hash 
 	if err := w.judge(ctx, a); err != nil {
 		return "", w.unreadable(name, err)
 	}
-	w.plan.Samples, err = w.samples.text(w.in.Template.Components)
+	w.plan.Samples, err = w.samples.text(w.in.Template.Components, w.mapper.zone)
 	if w.plan.Go > 0 {
 		w.plan.ByCategory[string(d.Category)] = w.plan.Go
 	}
@@ -304,6 +305,9 @@ func (w *planWalk) one(q store.Querier, p planRow) error {
 	case p.duplicate:
 		return w.reject(p.r.Line, RowDuplicate, "another row of the file has this number")
 	}
+	if p.r.offerEnded(w.start) {
+		return w.reject(p.r.Line, RowOfferEnded, "the offer ended at "+p.r.OfferEnds.Format("2006-01-02T15:04"))
+	}
 	to := p.r.Phone.Identity()
 	who, found, err := store.Get[known](q, sqlKnown, to.Value, string(to.Kind))
 	if err != nil {
@@ -334,7 +338,7 @@ func (w *planWalk) one(q store.Querier, p planRow) error {
 	if err != nil {
 		return err
 	}
-	facts.Deadline = store.Millis(sooner(w.ends, p.r.Expires))
+	facts.Deadline = store.Millis(p.r.deadline(w.ends))
 	at := w.pace.at(w.plan.Go)
 	v := gate.Decide(w.stream, nil, facts, at)
 	if v.Kind != gate.Go {
@@ -401,7 +405,7 @@ func (s *planSamples) add(p planRow) {
 	}
 }
 
-func (s *planSamples) text(components string) ([]Sample, error) {
+func (s *planSamples) text(components string, zone *time.Location) ([]Sample, error) {
 	out := []Sample{}
 	seen := map[int]bool{0: true}
 	for _, r := range append(s.first, s.longest, s.defaulted) {
@@ -409,7 +413,7 @@ func (s *planSamples) text(components string) ([]Sample, error) {
 			continue
 		}
 		seen[r.Line] = true
-		text, err := Preview(components, r.Params)
+		text, err := Preview(components, r.Params, zone)
 		if err != nil {
 			return out, err
 		}

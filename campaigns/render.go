@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -57,6 +56,7 @@ type Recipient struct {
 	Params     json.RawMessage // the components of the send; nil for a template without values
 	OnceKey    string          // hash of the once_per cells; "" without once_per
 	Expires    time.Time       // the row's own deadline; zero for none
+	OfferEnds  time.Time       // of a limited-time offer; zero for none
 	Repairs    []string        // what was corrected in the number
 }
 
@@ -74,7 +74,9 @@ type Mapper struct {
 	once                     []int
 	region                   string
 	zone                     *time.Location
-	pieces                   []string // the components around the slots; one more than slots
+	offer                    int       // place of the column that says when an offer ends, -1 for none
+	offerEnds                time.Time // of an offer that ends for everybody
+	pieces                   []string  // the components around the slots; one more than slots
 	slots                    []slot
 	once0                    []byte // scratch
 	buffer                   []byte // scratch
@@ -87,9 +89,11 @@ type slot struct {
 	fallback   string
 	required   bool // no fallback
 	transforms []func(string) (string, bool)
-	max        int // characters; 0 for no limit
-	limit      int // Meta's limit in characters, of the encoded value
+	max        int                          // characters; 0 for no limit
+	limit      int                          // Meta's limit in characters, of the encoded value
+	read       func(string) (string, error) // makes of the value what Meta takes; nil: as it is
 	encode     func(string) string
+	bare       bool // a number: without quotation marks
 }
 
 // Compile resolves the columns of a definition against a header and prepares
@@ -99,11 +103,18 @@ func Compile(def *Definition, header []string, opt MapperOptions) (*Mapper, erro
 	if err != nil {
 		return nil, fmt.Errorf("campaigns: zone of the audience: %w", err)
 	}
-	c := &compiler{columns: NewColumns(header)}
+	c := &compiler{columns: NewColumns(header), file: opt.File}
 	m := &Mapper{region: def.Recipients.DefaultRegion, zone: zone}
 	m.phone = c.find(def.Recipients.PhoneColumn)
 	m.external = c.find(def.Recipients.ExternalIDColumn)
 	m.expires = c.find(def.Recipients.ExpiresColumn)
+	m.offer = -1
+	if o := def.Template.Offer; o != nil {
+		if m.offer = c.find(o.Column); o.ExpiresAt != nil {
+			m.offerEnds = o.ExpiresAt.AsTime(zone)
+		}
+	}
+	c.zone = zone
 	for _, name := range def.Recipients.OncePer {
 		m.once = append(m.once, c.find(name))
 	}
@@ -116,181 +127,6 @@ func Compile(def *Definition, header []string, opt MapperOptions) (*Mapper, erro
 	}
 	m.pieces, m.slots, err = c.split(components)
 	return m, err
-}
-
-// compiler gathers the slots of a message while its components are built with
-// Meta's constructors; each value stands there as a mark.
-type compiler struct {
-	columns *Columns
-	slots   []compiled
-	errs    []error
-}
-
-// compiled is a slot, or a constant when value is set.
-type compiled struct {
-	slot
-	value *string
-}
-
-func (c *compiler) find(name string) int {
-	if name == "" {
-		return -1
-	}
-	place, err := c.columns.Find(name)
-	if err != nil {
-		c.errs = append(c.errs, err)
-		return -1
-	}
-	return place
-}
-
-// mark stands for the slot in the components. Only characters that no encoding
-// of a value touches.
-func (c *compiler) mark(s compiled) string {
-	c.slots = append(c.slots, s)
-	return "@" + strconv.Itoa(len(c.slots)-1) + "@"
-}
-
-var marked = regexp.MustCompile(`"@([0-9]+)@"`)
-
-func plain(s string) string { return s }
-
-// value turns a definition's parameter into a mark.
-func (c *compiler) value(p Parameter, label string, limit int, encode func(string) string) string {
-	s := compiled{slot: slot{label: label, limit: limit, max: p.MaxLength, required: p.Default == nil, encode: encode}, value: p.Value}
-	if p.Default != nil {
-		s.fallback = *p.Default
-	}
-	for _, name := range p.Transform {
-		do := transformByName(name)
-		if do == nil {
-			c.errs = append(c.errs, fmt.Errorf("campaigns: transform %q is not known", name))
-			continue
-		}
-		s.transforms = append(s.transforms, do)
-	}
-	if p.Value == nil {
-		s.label += " (column " + strconv.Quote(p.Column) + ")"
-		s.column = c.find(p.Column)
-	}
-	return c.mark(s)
-}
-
-func (c *compiler) text(p Parameter, label string, limit int) whatsapp.Parameter {
-	v := c.value(p, label, limit, plain)
-	if p.Named != "" {
-		return whatsapp.NamedText(p.Named, v)
-	}
-	return whatsapp.Text(v)
-}
-
-// Meta: Messages API, parameter object: a header's text has at most 60
-// characters, a body's 1024, or 32768 when the template is nothing but a body.
-// Meta: Message templates, components: a button's URL has at most 2000.
-const (
-	maxHeaderText = 60
-	maxBodyText   = 1024
-	maxBodyAlone  = 32768
-	maxURL        = 2000
-	maxPayload    = 256
-)
-
-// components builds the message with marks for its values.
-func (c *compiler) components(def *Definition, opt MapperOptions) ([]whatsapp.Component, error) {
-	var out []whatsapp.Component
-	t := def.Template
-	if h := t.Header; h != nil {
-		switch h.Type {
-		case whatsapp.HeaderText:
-			out = append(out, whatsapp.TextHeader(c.text(h.Parameter, "header", maxHeaderText)))
-		case whatsapp.HeaderImage, whatsapp.HeaderVideo, whatsapp.HeaderDocument:
-			id := ""
-			if opt.File != nil {
-				id = opt.File(h.Media.File)
-			}
-			if id == "" {
-				return nil, fmt.Errorf("campaigns: the file %s has not been uploaded", h.Media.File)
-			}
-			out = append(out, mediaHeader(h, c.constant(id), c.constant(baseName(h.Media.File))))
-		}
-	}
-	if len(t.Body) > 0 {
-		limit := maxBodyText
-		if opt.Needs.BodyAlone && t.Header == nil && len(t.Buttons) == 0 {
-			limit = maxBodyAlone
-		}
-		values := make([]whatsapp.Parameter, len(t.Body))
-		for i, p := range t.Body {
-			values[i] = c.text(p, "body "+strconv.Itoa(i+1), limit)
-		}
-		out = append(out, whatsapp.Body(values...))
-	}
-	for _, b := range t.Buttons {
-		if b.Index == nil {
-			return nil, errors.New("campaigns: a button has no index")
-		}
-		label := "button " + strconv.Itoa(*b.Index)
-		switch b.Type {
-		case ButtonURL:
-			need, _ := opt.Needs.Button(*b.Index)
-			out = append(out, whatsapp.URLButton(*b.Index, c.value(b.Parameter, label, maxURL-utf8.RuneCountInString(need.URL), whatsapp.EscapeSuffix)))
-		case ButtonQuickReply:
-			out = append(out, whatsapp.QuickReply(*b.Index, c.value(b.Parameter, label, maxPayload, plain)))
-		case ButtonCopyCode:
-			out = append(out, whatsapp.CopyCode(*b.Index, c.value(b.Parameter, label, whatsapp.MaxCouponCode, plain)))
-		default:
-			return nil, fmt.Errorf("campaigns: buttons of type %q are not sent", b.Type)
-		}
-	}
-	return out, nil
-}
-
-func (c *compiler) constant(value string) string {
-	return c.mark(compiled{slot: slot{encode: plain}, value: &value})
-}
-
-func mediaHeader(h *Header, id, name string) whatsapp.Component {
-	switch h.Type {
-	case whatsapp.HeaderImage:
-		return whatsapp.ImageHeader(whatsapp.MediaRef{ID: id})
-	case whatsapp.HeaderVideo:
-		return whatsapp.VideoHeader(whatsapp.MediaRef{ID: id})
-	default:
-		return whatsapp.DocumentHeader(whatsapp.MediaRef{ID: id, Filename: name})
-	}
-}
-
-// split cuts the components at the marks and fills the constants in.
-func (c *compiler) split(components []whatsapp.Component) ([]string, []slot, error) {
-	if len(components) == 0 {
-		return nil, nil, nil
-	}
-	text, err := json.Marshal(components)
-	if err != nil {
-		return nil, nil, err
-	}
-	var (
-		pieces []string
-		slots  []slot
-		piece  []byte
-		from   int
-	)
-	for _, at := range marked.FindAllSubmatchIndex(text, -1) {
-		n, err := strconv.Atoi(string(text[at[2]:at[3]]))
-		if err != nil || n >= len(c.slots) {
-			return nil, nil, fmt.Errorf("campaigns: a mark without a value in the components")
-		}
-		piece = append(piece, text[from:at[0]]...)
-		from = at[1]
-		s := c.slots[n]
-		if s.value != nil {
-			piece = appendJSON(piece, s.encode(*s.value))
-			continue
-		}
-		pieces, slots, piece = append(pieces, string(piece)), append(slots, s.slot), nil
-	}
-	piece = append(piece, text[from:]...)
-	return append(pieces, string(piece)), slots, nil
 }
 
 // MapRow turns a row into a recipient, or says why it cannot be one.
@@ -322,6 +158,9 @@ func (m *Mapper) MapRow(row *csvfile.Row) (Recipient, *Reject) {
 	var reject *Reject
 	if r.Params, reject = m.render(row); reject != nil {
 		return Recipient{}, reject
+	}
+	if r.OfferEnds = m.offerEnds; m.offer >= 0 {
+		r.OfferEnds, _ = readExpiry(row.Fields[m.offer], m.zone) // rendered already: it can be read
 	}
 	return r, nil
 }
@@ -372,7 +211,11 @@ func (m *Mapper) render(row *csvfile.Row) (json.RawMessage, *Reject) {
 		if reason != "" {
 			return nil, &Reject{row.Line, reason, s.label + ": " + why}
 		}
-		b = appendJSON(b, value)
+		if s.bare {
+			b = append(b, value...)
+		} else {
+			b = appendJSON(b, value)
+		}
 		b = append(b, m.pieces[i+1]...)
 	}
 	m.buffer = b
@@ -402,6 +245,12 @@ func (s *slot) take(cell string) (value string, reason RowReason, why string) {
 	if n := len(value); s.max > 0 && n > s.max {
 		if n = utf8.RuneCountInString(value); n > s.max {
 			return "", RowParameterTooLong, fmt.Sprintf("the value has %d characters, max_length is %d", n, s.max)
+		}
+	}
+	if s.read != nil {
+		var err error
+		if value, err = s.read(value); err != nil {
+			return "", RowInvalidParameter, err.Error()
 		}
 	}
 	value = s.encode(value)

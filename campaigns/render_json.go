@@ -1,14 +1,6 @@
 package campaigns
 
-import (
-	"encoding/json"
-	"fmt"
-	"strconv"
-	"strings"
-	"unicode/utf8"
-
-	"janela/internal/whatsapp"
-)
+import "unicode/utf8"
 
 // appendJSON appends s as a JSON text. Unlike encoding/json it leaves <, > and
 // & alone: nothing here goes into a web page.
@@ -48,44 +40,4 @@ func appendJSON(b []byte, s string) []byte {
 		i += n
 	}
 	return append(append(b, s[from:]...), '"')
-}
-
-// Preview returns the template's body with the values of a message filled in,
-// as the person would read it. components is the template's as Meta returns it,
-// params a Recipient's Params. A value that is missing stays {{name}}.
-func Preview(components string, params json.RawMessage) (string, error) {
-	parts, err := readComponents(components)
-	if err != nil {
-		return "", err
-	}
-	values := make(map[string]string)
-	if len(params) > 0 {
-		var sent []whatsapp.Component
-		if err := json.Unmarshal(params, &sent); err != nil {
-			return "", fmt.Errorf("campaigns: the values of the message cannot be read: %w", err)
-		}
-		for _, c := range sent {
-			if c.Type != "body" {
-				continue
-			}
-			for i, p := range c.Parameters {
-				name := p.ParameterName
-				if name == "" {
-					name = strconv.Itoa(i + 1)
-				}
-				values[name] = p.Text
-			}
-		}
-	}
-	for _, c := range parts {
-		if strings.EqualFold(c.Type, "BODY") {
-			return variable.ReplaceAllStringFunc(c.Text, func(found string) string {
-				if v, ok := values[variable.FindStringSubmatch(found)[1]]; ok {
-					return v
-				}
-				return found
-			}), nil
-		}
-	}
-	return "", nil
 }

@@ -292,13 +292,13 @@ func TestPreview(t *testing.T) {
 		{`[{"type":"BODY","text":"Olá"}]`, nil, "Olá"},
 		{`[]`, nil, ""},
 	} {
-		got, err := Preview(test.components, test.params)
+		got, err := Preview(test.components, test.params, time.UTC)
 		if err != nil || got != test.want {
 			t.Errorf("%q, %v; want %q", got, err, test.want)
 		}
 	}
 	for _, bad := range [][2]string{{"{", "[]"}, {"[]", "{"}} {
-		if _, err := Preview(bad[0], json.RawMessage(bad[1])); err == nil {
+		if _, err := Preview(bad[0], json.RawMessage(bad[1]), time.UTC); err == nil {
 			t.Errorf("%q: no error", bad)
 		}
 	}

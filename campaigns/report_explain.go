@@ -71,6 +71,7 @@ var explainedReasons = map[string]explained{
 	string(RowInvalidExpiry):    {"the row's deadline is no date or time", "write 2026-11-27 or 2026-11-27T18:00"},
 	string(RowRagged):           {"the row has another number of cells than the header", "put quotes around a cell that holds the separator"},
 	string(RowMalformed):        {"a quote stands in the wrong place", "put quotes around the whole cell, and double those inside"},
+	string(RowOfferEnded):       {"the limited-time offer was over before the row's turn", "send it earlier, or let the offer end later"},
 	string(RowDuplicate):        {"the person has a message in this run", ""},
 	string(RowAlreadySent):      {"the person got this notice before", ""},
 }

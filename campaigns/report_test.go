@@ -231,7 +231,7 @@ func TestNextAudience(t *testing.T) {
 // Every reason that anything can give is explained, and no cell of a report
 // begins like a formula.
 func TestEverythingIsExplained(t *testing.T) {
-	reasons := []string{string(RowDuplicate), string(RowAlreadySent), reasonCampaignCancelled, outbox.ReasonNoAnswer, outbox.ReasonRestart}
+	reasons := []string{string(RowDuplicate), string(RowAlreadySent), string(RowOfferEnded), reasonCampaignCancelled, outbox.ReasonNoAnswer, outbox.ReasonRestart}
 	for _, r := range gate.Reasons() {
 		reasons = append(reasons, string(r))
 	}

@@ -37,6 +37,13 @@ type Requirement struct {
 	// Buttons has one entry for each button that takes a value.
 	Buttons []ButtonRequirement
 
+	// Offer: it is a limited-time offer whose end comes with each message.
+	Offer bool
+
+	// Cards are those of a carousel, in order: each with a header and, where it
+	// has them, a body and buttons.
+	Cards []Requirement
+
 	// BodyAlone: there is neither header, footer nor button. Meta then allows
 	// a far longer body.
 	BodyAlone bool
@@ -54,7 +61,7 @@ type ButtonRequirement struct {
 
 // Empty reports whether the template is sent without any value.
 func (r Requirement) Empty() bool {
-	return r.Header == whatsapp.HeaderNone && len(r.Body) == 0 && !slices.ContainsFunc(r.Buttons, func(b ButtonRequirement) bool { return b.Required })
+	return r.Header == whatsapp.HeaderNone && len(r.Body) == 0 && !r.Offer && len(r.Cards) == 0 && !slices.ContainsFunc(r.Buttons, func(b ButtonRequirement) bool { return b.Required })
 }
 
 // templateComponent is a component as Meta returns it (Message templates,
@@ -68,6 +75,13 @@ type templateComponent struct {
 		Text string `json:"text"`
 		URL  string `json:"url"`
 	} `json:"buttons"`
+	Cards []struct {
+		Components []templateComponent `json:"components"`
+	} `json:"cards"`
+	Offer struct {
+		Text          string `json:"text"`
+		HasExpiration bool   `json:"has_expiration"`
+	} `json:"limited_time_offer"`
 }
 
 func readComponents(components string) ([]templateComponent, error) {
@@ -116,6 +130,10 @@ func Required(parameterFormat, components string) (Requirement, error) {
 		case "FOOTER":
 		case "BUTTONS":
 			err = r.takeButtons(c)
+		case "LIMITED_TIME_OFFER":
+			r.Offer = c.Offer.HasExpiration
+		case "CAROUSEL":
+			err = r.takeCards(c)
 		default:
 			err = later("a component " + strings.ToLower(c.Type))
 		}
@@ -126,13 +144,47 @@ func Required(parameterFormat, components string) (Requirement, error) {
 	return r, nil
 }
 
+// takeCards reads a carousel (Meta: Media card carousel templates).
+func (r *Requirement) takeCards(c templateComponent) error {
+	if len(c.Cards) == 0 || len(c.Cards) > whatsapp.MaxCards {
+		return fmt.Errorf("the template's carousel has %d cards; 1 to %d can be sent", len(c.Cards), whatsapp.MaxCards)
+	}
+	for _, card := range c.Cards {
+		need := Requirement{Named: r.Named}
+		for _, part := range card.Components {
+			var err error
+			switch kind := strings.ToUpper(part.Type); kind {
+			case "HEADER":
+				if format := strings.ToUpper(part.Format); format != "IMAGE" && format != "VIDEO" {
+					return later("a card with a header " + strings.ToLower(format))
+				}
+				err = need.header(part)
+			case "BODY":
+				err = need.body(part.Text)
+			case "BUTTONS":
+				err = need.takeButtons(part)
+			default:
+				err = later("a card with a component " + strings.ToLower(part.Type))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if need.Header == whatsapp.HeaderNone {
+			return fmt.Errorf("card %d of the template has no header", len(r.Cards)+1)
+		}
+		r.Cards = append(r.Cards, need)
+	}
+	return nil
+}
+
 func later(what string) error {
 	return fmt.Errorf("the template has %s, which comes in a later release", what)
 }
 
 func (r *Requirement) header(c templateComponent) error {
 	switch format := strings.ToUpper(c.Format); format {
-	case "IMAGE", "VIDEO", "DOCUMENT":
+	case "IMAGE", "VIDEO", "DOCUMENT", "LOCATION":
 		r.Header = whatsapp.HeaderType(strings.ToLower(format))
 	case "TEXT", "":
 		names := variables(c.Text)

@@ -33,9 +33,23 @@ func TestRequired(t *testing.T) {
 		{name: "authentication", components: `[{"type":"BODY","text":"{{1}}"},{"type":"BUTTONS","buttons":[{"type":"OTP","otp_type":"COPY_CODE","text":"Copiar"}]}]`,
 			want: Requirement{Body: []string{"1"}, Buttons: []ButtonRequirement{{Index: 0, Type: ButtonOTP, Required: true, Label: "Copiar"}}}},
 		{name: "nothing", components: "", want: Requirement{BodyAlone: true}},
-		{name: "carousel", components: `[{"type":"CAROUSEL"}]`, err: "carousel, which comes in a later release"},
-		{name: "limited time offer", components: `[{"type":"LIMITED_TIME_OFFER"}]`, err: "limited_time_offer, which comes in a later release"},
-		{name: "location", components: `[{"type":"HEADER","format":"LOCATION"}]`, err: "a header location"},
+		{name: "carousel", components: vitrineComponents, want: Requirement{Body: []string{"1"}, Cards: []Requirement{
+			{Header: whatsapp.HeaderImage, Body: []string{"1"}, Buttons: []ButtonRequirement{
+				{Index: 0, Type: ButtonQuickReply, Label: "Quero"}, {Index: 1, Type: ButtonURL, Required: true, Label: "Ver", URL: "https://example.com/"}}},
+			{Header: whatsapp.HeaderImage, Body: []string{"1"}, Buttons: []ButtonRequirement{
+				{Index: 0, Type: ButtonQuickReply, Label: "Quero"}, {Index: 1, Type: ButtonURL, Required: true, Label: "Ver", URL: "https://example.com/"}}},
+		}}},
+		{name: "carousel with names, without bodies", format: "NAMED", components: `[{"type":"body","text":"{{nome}}"},{"type":"carousel","cards":[{"components":[{"type":"header","format":"video"}]}]}]`,
+			want: Requirement{Named: true, Body: []string{"nome"}, Cards: []Requirement{{Named: true, Header: whatsapp.HeaderVideo}}}},
+		{name: "limited time offer", components: relampagoComponents, want: Requirement{Body: []string{"1"}, Offer: true, Buttons: []ButtonRequirement{
+			{Index: 0, Type: ButtonCopyCode, Required: true, Label: "Copiar"}, {Index: 1, Type: ButtonURL, Required: true, Label: "Ver", URL: "https://example.com/"}}}},
+		{name: "offer that does not end", components: `[{"type":"BODY","text":"x"},{"type":"LIMITED_TIME_OFFER","limited_time_offer":{"text":"Só hoje","has_expiration":false}}]`, want: Requirement{}},
+		{name: "location", components: `[{"type":"HEADER","format":"LOCATION"},{"type":"BODY","text":"x"}]`, want: Requirement{Header: whatsapp.HeaderLocation}},
+		{name: "carousel without cards", components: `[{"type":"CAROUSEL"}]`, err: "has 0 cards"},
+		{name: "eleven cards", components: `[{"type":"CAROUSEL","cards":[{},{},{},{},{},{},{},{},{},{},{}]}]`, err: "has 11 cards"},
+		{name: "card without a header", components: `[{"type":"CAROUSEL","cards":[{"components":[{"type":"BODY","text":"x"}]}]}]`, err: "card 1 of the template has no header"},
+		{name: "card with a product", components: `[{"type":"CAROUSEL","cards":[{"components":[{"type":"HEADER","format":"PRODUCT"}]}]}]`, err: "a card with a header product"},
+		{name: "card in a card", components: `[{"type":"CAROUSEL","cards":[{"components":[{"type":"CAROUSEL"}]}]}]`, err: "a card with a component carousel"},
 		{name: "gif", components: `[{"type":"HEADER","format":"GIF"}]`, err: "a header gif"},
 		{name: "flow", components: `[{"type":"BUTTONS","buttons":[{"type":"FLOW"}]}]`, err: "a button flow"},
 		{name: "names where it counts", format: "POSITIONAL", components: `[{"type":"BODY","text":"{{nome}}"}]`, err: "called {{nome}}"},

@@ -148,6 +148,9 @@ func (x *expansion) testRow(ctx context.Context, path string, want int) (Recipie
 
 func (x *expansion) enqueueTest(tx *store.Tx, to whatsapp.Phone, row Recipient, actor string) (int64, error) {
 	d, number := x.in.Def, x.in.Number
+	if row.offerEnded(tx.Now()) {
+		return 0, refusef("not sent: the offer of line %d ended at %s", row.Line, row.OfferEnds.Format("2006-01-02T15:04"))
+	}
 	contact, known, err := contacts.Find(tx, to.Identity())
 	if err != nil {
 		return 0, err
@@ -176,7 +179,7 @@ func (x *expansion) enqueueTest(tx *store.Tx, to whatsapp.Phone, row Recipient, 
 		return 0, refusef("not sent: %s: %s", v.Reason, v.Detail)
 	}
 	ids, out, err := outbox.Enqueue(tx, s, []outbox.New{{Contact: contact.ID, To: to.Identity(), Params: string(row.Params), Line: row.Line,
-		Deadline: tx.Now().Add(testDeadline)}})
+		Deadline: sooner(tx.Now().Add(testDeadline), row.OfferEnds)}})
 	if err != nil {
 		return 0, err
 	}

@@ -11,10 +11,18 @@ import (
 // names are Meta's (Meta: Messages API, template object). Parts without
 // parameters are left out of a send.
 type Component struct {
-	Type       string      `json:"type"`               // header, body, button
+	Type       string      `json:"type"`               // header, body, limited_time_offer, carousel, button
 	SubType    string      `json:"sub_type,omitempty"` // of a button: url, quick_reply, copy_code
-	Index      string      `json:"index,omitempty"`    // of a button: 0-based over all buttons of the template
-	Parameters []Parameter `json:"parameters"`
+	Index      string      `json:"index,omitempty"`    // of a button: 0-based over all buttons of the template or card
+	Parameters []Parameter `json:"parameters,omitempty"`
+	Cards      []Card      `json:"cards,omitempty"` // of a carousel, instead of parameters
+}
+
+// Card is one card of a carousel, with components of its own: a header with an
+// image or video, a body, buttons (Meta: Media card carousel templates).
+type Card struct {
+	Index      int         `json:"card_index"` // from 0
+	Components []Component `json:"components"`
 }
 
 // Parameter is one value. Type says which of the other fields is set.
@@ -27,6 +35,21 @@ type Parameter struct {
 	Image         *MediaRef `json:"image,omitempty"`
 	Video         *MediaRef `json:"video,omitempty"`
 	Document      *MediaRef `json:"document,omitempty"`
+	Location      *Location `json:"location,omitempty"`
+	Offer         *Offer    `json:"limited_time_offer,omitempty"`
+}
+
+// Location is where a header's map points. Meta wants degrees as text.
+type Location struct {
+	Latitude  string `json:"latitude"`
+	Longitude string `json:"longitude"`
+	Name      string `json:"name,omitempty"`
+	Address   string `json:"address,omitempty"`
+}
+
+// Offer is when a limited-time offer ends, in milliseconds since 1970.
+type Offer struct {
+	ExpirationTimeMS int64 `json:"expiration_time_ms"`
 }
 
 // MediaRef names a file: by the id of an upload, or by a link that Meta fetches
@@ -41,6 +64,10 @@ type MediaRef struct {
 const (
 	MaxCouponCode = 20 // since December 2025; 15 before
 	MaxAuthCode   = 15
+	MaxOfferBody  = 600 // of a template with a limited-time offer
+	MaxCardBody   = 160
+	MaxCards      = 10 // of a carousel
+	MaxPlace      = 1000
 )
 
 // Text returns a positional value.
@@ -81,6 +108,27 @@ func VideoHeader(m MediaRef) Component {
 // DocumentHeader returns a document header.
 func DocumentHeader(m MediaRef) Component {
 	return TextHeader(Parameter{Type: "document", Document: &m})
+}
+
+// LocationHeader returns a header with a map.
+func LocationHeader(l Location) Component {
+	return TextHeader(Parameter{Type: "location", Location: &l})
+}
+
+// LimitedTimeOffer returns the end of an offer (ms), which the phone counts down
+// to.
+func LimitedTimeOffer(expirationTimeMS int64) Component {
+	const name = "limited_time_offer"
+	return Component{Type: name, Parameters: []Parameter{{Type: name, Offer: &Offer{ExpirationTimeMS: expirationTimeMS}}}}
+}
+
+// Carousel returns the cards in the template's order: all that it has.
+func Carousel(cards ...[]Component) Component {
+	c := Component{Type: "carousel"}
+	for i, parts := range cards {
+		c.Cards = append(c.Cards, Card{Index: i, Components: parts})
+	}
+	return c
 }
 
 // URLButton returns the end of a URL button's address. What may not stand in a

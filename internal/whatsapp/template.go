@@ -37,11 +37,12 @@ const (
 // HeaderType is the kind of header a template has.
 type HeaderType string
 
-// The header kinds this version sends; LOCATION and GIF are refused by name.
+// The header kinds this version sends; GIF and PRODUCT are refused by name.
 const (
 	HeaderNone     HeaderType = ""
 	HeaderText     HeaderType = "text"
 	HeaderImage    HeaderType = "image"
 	HeaderVideo    HeaderType = "video"
 	HeaderDocument HeaderType = "document"
+	HeaderLocation HeaderType = "location"
 )

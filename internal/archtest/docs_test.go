@@ -37,7 +37,7 @@ func reasonsInCode(t *testing.T) map[string]string {
 	for _, r := range gate.Reasons() {
 		out[string(r)] = "gate.Reasons"
 	}
-	for _, r := range slices.Concat(campaigns.RowReasons, []campaigns.RowReason{campaigns.RowDuplicate, campaigns.RowAlreadySent}) {
+	for _, r := range slices.Concat(campaigns.RowReasons, []campaigns.RowReason{campaigns.RowDuplicate, campaigns.RowAlreadySent, campaigns.RowOfferEnded}) {
 		out[string(r)] = "campaigns.RowReasons"
 	}
 	for _, c := range whatsapp.Codes() {

@@ -67,7 +67,9 @@ func drawHistory(t *rapid.T, sparse bool) history {
 		if sparse { // Meta's times are about ours
 			m.accepted = m.accepted.Add(26 * time.Hour) // the model begins with the day
 			about := rapid.SampledFrom([]float64{-25, -1, 0, 0, 0, 1, 2, 30})
-			near := func(what string) time.Time { return m.accepted.Add(time.Duration(about.Draw(t, what) * float64(time.Hour))) }
+			near := func(what string) time.Time {
+				return m.accepted.Add(time.Duration(about.Draw(t, what) * float64(time.Hour)))
+			}
 			m.sent, m.delivered = near("sent"), near("delivered")
 			if m.id > 0 {
 				said = append(said, "accepted")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"janela/internal/contacts"
+	"janela/internal/failpoint"
 	"janela/internal/outbox"
 	"janela/internal/store"
 )
@@ -57,7 +58,7 @@ const (
 
 // write admits one batch.
 func (x *expansion) write(ctx context.Context, batch []entry) error {
-	return x.c.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+	err := x.c.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
 		w := batchWriter{x: x, tx: tx}
 		for _, e := range batch {
 			if err := w.add(e); err != nil {
@@ -73,8 +74,12 @@ func (x *expansion) write(ctx context.Context, batch []entry) error {
 		}
 		x.run.Position = to
 		tx.Wake(statusTopic)
-		return nil
+		return failpoint.Err("campaigns.admit.commit")
 	})
+	if err != nil {
+		return err
+	}
+	return failpoint.Err("campaigns.admitted")
 }
 
 // batchWriter gathers the messages of one batch.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"janela/internal/csvfile"
+	"janela/internal/failpoint"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/tomlfile"
@@ -60,6 +61,7 @@ func (c *Campaigns) expand(ctx context.Context, run RunRecord) error {
 		}
 	}
 	if err == nil {
+		failpoint.Hit("campaigns.expanded")
 		_ = os.Remove(c.spooled(runCopy(run.ID))) // the copy of a one-off stays for its revision
 	}
 	return err
@@ -89,6 +91,9 @@ func (x *expansion) all(ctx context.Context) error {
 	x.c.clear(x.run.Campaign)
 	return x.c.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
 		if err := tx.One(sqlRunSending, x.run.ID); err != nil {
+			return err
+		}
+		if err := failpoint.Err("campaigns.sending.commit"); err != nil {
 			return err
 		}
 		return x.c.finishRun(tx, x.run.ID) // nothing may be left to send
@@ -353,6 +358,9 @@ func (x *expansion) survey(ctx context.Context, path string) error {
 			return err
 		}
 		x.run.Stream = x.stream.ID
-		return tx.One(sqlRunStream, x.run.ID, x.stream.ID, rows, store.Millis(x.ends))
+		if err := tx.One(sqlRunStream, x.run.ID, x.stream.ID, rows, store.Millis(x.ends)); err != nil {
+			return err
+		}
+		return failpoint.Err("campaigns.stream.commit")
 	})
 }

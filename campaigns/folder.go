@@ -14,6 +14,7 @@ import (
 
 	"janela/internal/access"
 	"janela/internal/account"
+	"janela/internal/failpoint"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/tomlfile"
@@ -156,6 +157,7 @@ func siblingsByID(present []drop) map[string][]string {
 // the log and in a status file.
 func (w *folderWatch) take(ctx context.Context, d drop, twins map[string][]string) {
 	c := w.c
+	failpoint.Hit("campaigns.take")
 	data, err := readLimited(d.Path)
 	if err != nil {
 		w.refuse(d, tomlfile.Problems{{File: d.Path, Line: 1, Column: 1, Message: err.Error()}}, false)
@@ -193,6 +195,9 @@ func (w *folderWatch) accept(ctx context.Context, d drop, in inspection) error {
 	}
 	s.By = owner(d.Path)
 	if err := w.c.submit(ctx, s); err != nil {
+		return err
+	}
+	if err := failpoint.Err("campaigns.submitted"); err != nil {
 		return err
 	}
 	delete(w.refused, d.Path)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"janela/internal/access"
+	"janela/internal/failpoint"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -106,7 +107,10 @@ func (c *Campaigns) submit(ctx context.Context, s submission) error {
 				return err
 			}
 		}
-		return c.settleRevision(tx, &camp, s.Def)
+		if err := c.settleRevision(tx, &camp, s.Def); err != nil {
+			return err
+		}
+		return failpoint.Err("campaigns.submit.commit")
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"janela/internal/failpoint"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -33,8 +34,10 @@ func (c *Campaigns) Fire(tx *store.Tx, f scheduler.Firing) error {
 	}
 	tx.Wake(runsTopic)
 	tx.Wake(statusTopic)
-	_, err = tx.Exec(sqlNewRun, tx.NewID(), id, camp.Current, f.SlotID, f.Civil, store.Millis(tx.Now()))
-	return err
+	if _, err = tx.Exec(sqlNewRun, tx.NewID(), id, camp.Current, f.SlotID, f.Civil, store.Millis(tx.Now())); err != nil {
+		return err
+	}
+	return failpoint.Err("campaigns.fire.commit")
 }
 
 // finishRun ends a run whose last message is settled, and with it a one-off
@@ -48,7 +51,10 @@ func (c *Campaigns) finishRun(tx *store.Tx, id int64) error {
 	if err != nil || left > 0 {
 		return err
 	}
-	return c.endRun(tx, run, FinishedRun, run.Note)
+	if err := c.endRun(tx, run, FinishedRun, run.Note); err != nil {
+		return err
+	}
+	return failpoint.Err("campaigns.finish.commit")
 }
 
 // endRun ends a run in any way.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"janela/internal/failpoint"
 )
 
 // freeze copies a file into the spool, under a name or, without one, under the
@@ -42,7 +44,13 @@ func (c *Campaigns) freeze(in *os.File, name string) (hash string, err error) {
 	if name == "" {
 		name = hash
 	}
-	return hash, os.Rename(out.Name(), c.spooled(name))
+	if err := failpoint.Err("campaigns.freeze"); err != nil {
+		return "", err
+	}
+	if err := os.Rename(out.Name(), c.spooled(name)); err != nil {
+		return "", err
+	}
+	return hash, failpoint.Err("campaigns.frozen")
 }
 
 // spooled is where a frozen copy is.

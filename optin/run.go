@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"janela/internal/failpoint"
 	"janela/internal/store"
 )
 
@@ -158,6 +159,9 @@ func (l *Ledger) seal(ctx context.Context, yield func(ctx context.Context, began
 	if n == 0 && tail.seq == l.written {
 		return 0, nil
 	}
+	if err := failpoint.Err("optin.sealed"); err != nil {
+		return n, err
+	}
 	l.written = tail.seq
 	return n, writeHead(l.cfg.Head, l.cfg.DB.Name(), Head{tail.seq, tail.mac})
 }
@@ -218,7 +222,10 @@ func (l *Ledger) batch(ctx context.Context) (n int, more bool, tail seal, err er
 		bound := tx.NewID()
 		for n = len(fresh); n > 0 && fresh[n-1].ref >= bound; n-- {
 		}
-		return writeSeals(tx, fresh[:n])
+		if err := writeSeals(tx, fresh[:n]); err != nil {
+			return err
+		}
+		return failpoint.Err("optin.seal.commit")
 	})
 	if err != nil {
 		return 0, false, tail, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"janela/internal/failpoint"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -36,6 +37,7 @@ var ErrNoCode = errors.New("otp: there is no code for this message")
 // its template as JSON, and Meta's hash of the identity key that the number must
 // still have ("" if none is known). Nothing of it is ever stored.
 func (o *OTP) Reveal(ctx context.Context, m outbox.Message) (params, identityKeyHash string, err error) {
+	failpoint.Hit("otp.reveal")
 	err = o.deps.DB.Read(ctx, func(q *store.Snap) error {
 		r, ok, err := store.Get[revealed](q, sqlReveal, m.ID)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"janela/internal/failpoint"
 	"janela/internal/store"
 )
 
@@ -142,13 +143,16 @@ func (l *Loop) steps(ctx context.Context, keys []string) {
 		}
 		var out outcome
 		err := l.db.Write(ctx, func(tx *store.Tx) (err error) {
-			out, err = step(tx, key, fireIn(tx, l.fire))
-			return err
+			if out, err = step(tx, key, fireIn(tx, l.fire)); err != nil {
+				return err
+			}
+			return failpoint.Err("scheduler.slot.commit")
 		})
 		if err != nil {
 			l.fail(ctx, key, err)
 			continue
 		}
+		failpoint.Hit("scheduler.slot.committed")
 		delete(l.failed, key)
 		l.tell(out)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"janela/internal/failpoint"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -124,14 +125,24 @@ func (s *Syncer) account(ctx context.Context, waba string, r cloudapi.Reader) er
 			if begun == 0 {
 				begun = store.Millis(tx.Now())
 			}
-			return putAll(tx, waba, templates[:n])
+			if err := putAll(tx, waba, templates[:n]); err != nil {
+				return err
+			}
+			return failpoint.Err("account.templates.commit")
 		})
 		if err != nil {
 			return err
 		}
 		templates = templates[n:]
 	}
-	return s.cfg.DB.Bulk(ctx, func(tx *store.Tx) error { return finish(tx, waba, begun, numbers) })
+	err = s.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+		if err := finish(tx, waba, begun, numbers); err != nil {
+			return err
+		}
+		return failpoint.Err("account.sync.commit")
+	})
+	failpoint.Hit("account.synced")
+	return err
 }
 
 func putAll(tx *store.Tx, waba string, templates []cloudapi.Template) error {

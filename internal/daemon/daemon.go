@@ -17,6 +17,7 @@ import (
 	"janela/internal/account"
 	"janela/internal/conversations"
 	"janela/internal/dispatch"
+	"janela/internal/failpoint"
 	"janela/internal/feed"
 	"janela/internal/hooks"
 	"janela/internal/httpapi"
@@ -275,15 +276,19 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if d.progress != nil {
 		d.loop(doorsCtx, &doors, "progress", d.showProgress)
 	}
+	failpoint.Hit("daemon.running")
 	d.ready.Store(true)
 	d.warnGraph(time.Now())
 	d.log.Info("janela is running", "http", d.addr, "campaigns", d.cfg.file(d.cfg.Campaigns.Folder), "database", d.cfg.file(d.cfg.Store.Path))
 	<-ctx.Done()
+	failpoint.Hit("daemon.stopping")
 	d.ready.Store(false)
 	d.log.Info("stopping: nothing new is sent, waiting for what is in flight")
 	rooms.Wait()
+	failpoint.Hit("daemon.rooms_closed")
 	closeDoors()
 	doors.Wait()
+	failpoint.Hit("daemon.doors_closed")
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"janela/internal/account"
+	"janela/internal/failpoint"
 	"janela/internal/gate"
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -110,11 +111,15 @@ func (d *Dispatcher) rescue(ctx context.Context) error {
 				return err
 			}
 			n = len(out)
-			return d.tell(tx, out)
+			if err := d.tell(tx, out); err != nil {
+				return err
+			}
+			return failpoint.Err("dispatch.rescue.commit")
 		})
 		if err != nil {
 			return err
 		}
+		failpoint.Hit("dispatch.rescue.committed")
 		if total += n; n == 0 {
 			break
 		}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"janela/internal/failpoint"
 	"janela/internal/gate"
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -85,10 +86,13 @@ func (l *lane) drain(cancel context.CancelFunc) {
 		var now time.Time
 		err := l.write(context.Background(), func(tx *store.Tx) (err error) {
 			now = tx.Now()
-			judged, err = l.settle(tx, batch)
-			return err
+			if judged, err = l.settle(tx, batch); err != nil {
+				return err
+			}
+			return failpoint.Err("dispatch.drain.commit")
 		})
 		if err == nil {
+			failpoint.Hit("dispatch.drain.committed")
 			l.after(batch)
 			l.count(now, judged)
 			continue
@@ -138,13 +142,21 @@ func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 		if judged, err = l.settleAll(tx, batch); err != nil {
 			return err
 		}
-		tickets, next, err = l.claim(tx, free-(len(batch)-len(judged)))
-		return err
+		if tickets, next, err = l.claim(tx, free-(len(batch)-len(judged))); err != nil {
+			return err
+		}
+		return atCommit(judged, tickets)
 	})
 	if err != nil {
 		l.unreached(now, tickets)
 		l.putBack(batch)
 		return 0, err
+	}
+	if len(judged) > 0 {
+		failpoint.Hit("dispatch.settle.committed")
+	}
+	if len(tickets) > 0 {
+		failpoint.Hit("dispatch.claim.committed")
 	}
 	l.putBack(batch[len(judged):])
 	l.after(judged)
@@ -156,6 +168,19 @@ func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 		l.launch(ctx, sendCtx, t)
 	}
 	return l.soon(next), nil
+}
+
+// atCommit is where a test breaks off a turn that is about to be written.
+func atCommit(judged []result, tickets []ticket) error {
+	if len(judged) > 0 {
+		if err := failpoint.Err("dispatch.settle.commit"); err != nil {
+			return err
+		}
+	}
+	if len(tickets) > 0 {
+		return failpoint.Err("dispatch.claim.commit")
+	}
+	return nil
 }
 
 // chunk bounds what is settled, and what is claimed of one stream, between two

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"janela/internal/failpoint"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -124,6 +125,7 @@ func (l *lane) send(ctx context.Context, t ticket) result {
 		ctx, cancel = context.WithDeadline(ctx, end)
 		defer cancel()
 	}
+	failpoint.Hit("dispatch.send")
 	r := result{ticket: t, Result: outbox.Result{Message: t.message.ID, Attempt: t.message.Attempt}}
 	sender, ok := l.d.cfg.Sender(t.stream.WABA, l.lane)
 	if !ok {
@@ -145,6 +147,7 @@ func (l *lane) send(ctx context.Context, t ticket) result {
 	body := cloudapi.AppendMessage(nil, m)
 	start := time.Now()
 	answer, err := sender.Send(ctx, t.stream.Number, body)
+	failpoint.Hit("dispatch.answered")
 	r.took = time.Since(start)
 	if err != nil {
 		return r.failed(err)

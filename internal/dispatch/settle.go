@@ -7,6 +7,7 @@ import (
 
 	"janela/internal/contacts"
 	"janela/internal/conversations"
+	"janela/internal/failpoint"
 	"janela/internal/gate"
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -157,7 +158,10 @@ func (d *Dispatcher) Sweep(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
-				return d.tell(tx, out)
+				if err := d.tell(tx, out); err != nil {
+					return err
+				}
+				return failpoint.Err("dispatch.expire.commit")
 			})
 			if err != nil {
 				if ctx.Err() != nil {

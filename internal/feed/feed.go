@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"janela/internal/failpoint"
 	"janela/internal/hooks"
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -168,8 +169,10 @@ func (f *Feed) lookAt(ctx context.Context, s *source) (more bool, err error) {
 				return err
 			}
 		}
-		_, err = tx.Exec(sqlMove, s.name, to.at, to.state)
-		return err
+		if _, err = tx.Exec(sqlMove, s.name, to.at, to.state); err != nil {
+			return err
+		}
+		return failpoint.Err("feed.commit")
 	})
 	return more, err
 }

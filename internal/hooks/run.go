@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"janela/internal/failpoint"
 	"janela/internal/store"
 )
 
@@ -125,13 +126,16 @@ func (w *worker) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 		if s, err = w.settle(tx, results); err != nil {
 			return err
 		}
-		c, err = w.claim(tx, &s.health, w.flying-len(results), w.bytes-s.bytes)
-		return err
+		if c, err = w.claim(tx, &s.health, w.flying-len(results), w.bytes-s.bytes); err != nil {
+			return err
+		}
+		return failpoint.Err("hooks.turn.commit")
 	})
 	if err != nil {
 		w.putBack(results)
 		return 0, err
 	}
+	failpoint.Hit("hooks.turn.committed")
 	w.flying += len(c.tickets) - len(results)
 	w.bytes += c.bytes - s.bytes
 	w.count(s)

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"janela/internal/failpoint"
 )
 
 // agent is who we say we are.
@@ -37,7 +39,9 @@ func (w *worker) send(ctx context.Context, t ticket) result {
 		r.verdict, r.failure = away, "no secret to sign with"
 		return r
 	}
+	failpoint.Hit("hooks.request")
 	resp, err := w.h.client.Do(req)
+	failpoint.Hit("hooks.answered")
 	if err != nil {
 		switch {
 		case ctx.Err() != nil:

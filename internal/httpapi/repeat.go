@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"janela/internal/access"
+	"janela/internal/failpoint"
 	"janela/internal/store"
 )
 
@@ -64,8 +65,14 @@ func (c *call) once(rep *access.Repeat, e effect) (answer, error) {
 		if a, told, err = e.do(tx); err != nil || rep == nil || told == nil {
 			return err
 		}
-		return access.Keep(tx, *rep, access.Reply{Status: a.status, Body: string(told)}, e.keep)
+		if err := access.Keep(tx, *rep, access.Reply{Status: a.status, Body: string(told)}, e.keep); err != nil {
+			return err
+		}
+		return failpoint.Err("httpapi.effect.commit")
 	})
+	if err == nil && rep != nil {
+		err = failpoint.Err("httpapi.effect.committed")
+	}
 	return a, err
 }
 

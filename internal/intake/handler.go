@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"janela/internal/failpoint"
 	"janela/internal/hooks"
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -112,6 +113,7 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the signature is not right", http.StatusUnauthorized)
 		return
 	}
+	failpoint.Hit("intake.received")
 	if err := in.keep(r.Context(), body, in.cfg.Hooks.Callback(body, r.Header)); err != nil {
 		in.cfg.Log.Error("a callback could not be stored; Meta will send it again", "error", err)
 		http.Error(w, "not stored; send it again", http.StatusServiceUnavailable)
@@ -132,8 +134,14 @@ func (in *Intake) keep(ctx context.Context, body []byte, as hooks.Callback) erro
 			return err
 		}
 		tx.Wake(storedTopic)
-		return in.cfg.Hooks.Pass(tx, as)
+		if err := in.cfg.Hooks.Pass(tx, as); err != nil {
+			return err
+		}
+		return failpoint.Err("intake.keep.commit")
 	})
+	if err == nil {
+		err = failpoint.Err("intake.keep.committed")
+	}
 	if err != nil {
 		return err
 	}

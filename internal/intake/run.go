@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"janela/internal/failpoint"
 	"janela/internal/store"
 	"janela/internal/whatsapp/webhook"
 )
@@ -153,8 +154,14 @@ func (in *Intake) applyAll(ctx context.Context, group []job) error {
 				}
 				notes = nil
 			}
-			return seen.write()
+			if err := seen.write(); err != nil {
+				return err
+			}
+			return failpoint.Err("intake.apply.commit")
 		})
+		if err == nil {
+			err = failpoint.Err("intake.apply.committed")
+		}
 		if err != nil {
 			return err
 		}

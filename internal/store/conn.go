@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/mattn/go-sqlite3"
+
+	"janela/internal/failpoint"
 )
 
 // minVersion has the fix for the WAL-reset bug that could lose commits with two
@@ -22,7 +24,7 @@ type pragma struct{ name, want string }
 
 var writerPragmas = []pragma{
 	{"journal_mode", "wal"},
-	{"synchronous", "2"}, // FULL: what is committed survives a power cut
+	{"synchronous", failpoint.Usual("synchronous_is", "2")}, // FULL: what is committed survives a power cut
 	{"foreign_keys", "1"},
 	{"busy_timeout", "5000"},
 	{"secure_delete", "1"},
@@ -39,7 +41,7 @@ var readerPragmas = []pragma{
 func writerDSN(file string) string {
 	q := url.Values{}
 	q.Set("_journal_mode", "WAL")
-	q.Set("_synchronous", "FULL")
+	q.Set("_synchronous", failpoint.Usual("synchronous", "FULL"))
 	q.Set("_txlock", "immediate")
 	q.Set("_busy_timeout", "5000")
 	q.Set("_foreign_keys", "on")

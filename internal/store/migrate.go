@@ -9,6 +9,8 @@ import (
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
+
+	"janela/internal/failpoint"
 )
 
 //go:embed migrations/*.sql
@@ -40,8 +42,15 @@ func migrate(ctx context.Context, dsn string) (err error) {
 	if have > newest {
 		return fmt.Errorf("store: the database has schema %d and this janela knows %d: it was written by a newer version; use that one", have, newest)
 	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("store: migrate: %w", err)
+	for {
+		if err := failpoint.Err("store.migrate"); err != nil {
+			return err
+		}
+		if _, err := p.UpByOne(ctx); errors.Is(err, goose.ErrNoNextVersion) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("store: migrate: %w", err)
+		}
+		failpoint.Hit("store.migrate.step")
 	}
-	return nil
 }

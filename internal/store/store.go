@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"janela/internal/failpoint"
 )
 
 // ErrLost says that a compare-and-set changed no row: somebody else was first.
@@ -96,6 +98,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 }
 
 func (db *DB) open(ctx context.Context, file string) error {
+	if err := failpoint.Err("store.open"); err != nil {
+		return err
+	}
 	if err := precreate(file); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
@@ -109,6 +114,7 @@ func (db *DB) open(ctx context.Context, file string) error {
 	if err != nil {
 		return fmt.Errorf("store: open %s: %w", file, err)
 	}
+	failpoint.Hit("store.migrated")
 	ids, err := db.prepare(w)
 	if err != nil {
 		return errors.Join(err, w.close())

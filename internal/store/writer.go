@@ -7,6 +7,8 @@ import (
 	"os"
 	"runtime/debug"
 	"time"
+
+	"janela/internal/failpoint"
 )
 
 // bulkTime bounds how long one turn takes in functions nobody waits for.
@@ -135,6 +137,7 @@ func (w *writer) drain() {
 		case j := <-w.db.bulk:
 			w.turn(j, false)
 		default:
+			failpoint.Hit("store.close")
 			if !w.db.crashed.Load() {
 				_ = w.conn.exec("PRAGMA wal_checkpoint(TRUNCATE)")
 			}
@@ -168,6 +171,9 @@ func (w *writer) turn(first *job, urgent bool) {
 func (w *writer) begin() error {
 	if w.db.crashed.Load() {
 		return ErrCrashed
+	}
+	if err := failpoint.Err("store.begin"); err != nil {
+		return err
 	}
 	if err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("store: begin: %w", err)
@@ -235,12 +241,16 @@ func (w *writer) finish(tx *Tx) {
 		err = ErrCrashed
 	}
 	if err == nil {
+		err = failpoint.Err("store.commit")
+	}
+	if err == nil {
 		err = w.conn.exec("COMMIT")
 	}
 	if err != nil {
 		w.answer(fmt.Errorf("store: commit: %w", err))
 		return
 	}
+	failpoint.Hit("store.committed")
 	tx.ids.saved = tx.ids.pending
 	w.db.stats.commits.Add(1)
 	w.answer(nil)

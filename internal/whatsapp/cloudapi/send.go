@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"janela/internal/failpoint"
 	"janela/internal/whatsapp"
 )
 
@@ -90,11 +91,17 @@ func (c *Client) post(ctx context.Context, op, address, contentType string, size
 		return e
 	}
 	defer resp.Body.Close()
+	if err := failpoint.Err("cloudapi.headers_read"); err != nil {
+		return &Error{Op: op, Class: whatsapp.ClassUnknown, Err: err}
+	}
 
 	buf := answers.Get().(*bytes.Buffer)
 	defer answers.Put(buf)
 	buf.Reset()
 	_, readErr := buf.ReadFrom(io.LimitReader(resp.Body, maxAnswer))
+	if err := failpoint.Err("cloudapi.body_read"); err != nil {
+		return &Error{Op: op, Class: whatsapp.ClassUnknown, Err: err}
+	}
 	if e := refusal(op, resp, buf.Bytes(), token); e != nil {
 		return e
 	}

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
+
+	"janela/internal/failpoint"
 )
 
 // witness watches one logical send over all its tries. As long as no
@@ -25,7 +27,12 @@ func watch(ctx context.Context, honest bool) (context.Context, *witness) {
 	w := &witness{}
 	w.asked.Store(honest)
 	w.trace.GetConn = func(string) { w.asked.Store(true) }
-	w.trace.GotConn = func(httptrace.GotConnInfo) { w.got.Store(true) }
+	w.trace.GotConn = func(httptrace.GotConnInfo) {
+		w.got.Store(true)
+		failpoint.Hit("cloudapi.got_conn")
+	}
+	w.trace.WroteHeaders = func() { failpoint.Hit("cloudapi.wrote_headers") }
+	w.trace.WroteRequest = func(httptrace.WroteRequestInfo) { failpoint.Hit("cloudapi.wrote_request") }
 	ctx = context.WithValue(ctx, witnessKey{}, w)
 	return httptrace.WithClientTrace(ctx, &w.trace), w
 }

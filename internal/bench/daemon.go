@@ -112,7 +112,7 @@ type waitArgs struct {
 
 // waitPause is how often it is looked: often enough to measure by, and seldom
 // enough to cost the daemon nothing.
-const waitPause = 5 * time.Millisecond
+const waitPause = 10 * time.Millisecond
 
 // wait returns what is used when n rows are admitted, or n messages are in a
 // state, or an error when that cannot be any more.

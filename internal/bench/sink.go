@@ -292,7 +292,7 @@ func (m *manager) untilFirst(ctx context.Context, patience time.Duration) (Count
 		select {
 		case <-ctx.Done():
 			return c, fmt.Errorf("nothing was sent within %s", patience)
-		case <-time.After(2 * waitPause):
+		case <-time.After(waitPause):
 		}
 	}
 }

@@ -25,6 +25,7 @@ var clocks = map[string]string{
 	"dispatch.lane.admit":             "a ticket whose time passed while it waited must not leave; the transaction that claimed it is over",
 	"dispatch.pacer.wait":             "paces",
 	"dispatch.pacer.leave":            "paces: what may leave within a second, and to one person within six",
+	"dispatch.lane.scanAll":           "how long a page took, and when the next is due",
 	"dispatch.pause":                  "paces",
 	"dispatch.Dispatcher.Paces":       "tells how fast a number may send now",
 	"dispatch.lane.send":              "how long Meta took",

@@ -51,6 +51,7 @@ var hot = []string{"messages", "identities", "contacts", "consents", "conversati
 var fewRows = map[string]string{
 	"messages_sending":        "what is in flight, at most a few hundred",
 	"messages_unknown":        "what no answer came for",
+	"messages_held":           "what Meta holds back for its quality assessment",
 	"callbacks_stored":        "what waits to be applied",
 	"consent_reviews_queue":   "what somebody has to decide",
 	"consent_reviews_open":    "what somebody has to decide",

@@ -127,23 +127,3 @@ func Count(q store.Querier, f Filter) (open, total int64, err error) {
 	}
 	return c.open, c.total, nil
 }
-
-var sqlReached = store.SQL(`SELECT COALESCE(c.root, v.contact_id), v.expires_at FROM conversations v LEFT JOIN contacts c ON c.id = v.contact_id
-	WHERE v.expires_at > ?1 AND v.origin = 'business'`)
-
-type reached struct{ root, expires int64 }
-
-// Fields names the places of sqlReached's columns.
-func (r *reached) Fields() []any { return []any{&r.root, &r.expires} }
-
-// Reached calls each for every conversation that the business began and that
-// has not expired, with the person by root and its end in ms: whom the
-// messaging limit counts (Meta: Messaging limits). One that a free entry point
-// ended early counts as well.
-func Reached(q store.Querier, each func(root, expires int64)) error {
-	err := store.Each(q, sqlReached, func(r *reached) error { each(r.root, r.expires); return nil }, store.Millis(q.Now()))
-	if err != nil {
-		return fmt.Errorf("conversations: people reached: %w", err)
-	}
-	return nil
-}

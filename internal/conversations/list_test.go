@@ -120,56 +120,6 @@ func TestListAndCount(t *testing.T) {
 	})
 }
 
-// Whom the messaging limit counts: everybody with whom the business began
-// something that is not over, once by the person, however many it is.
-func TestReached(t *testing.T) {
-	inBook(t, func(b book) {
-		now := b.tx.Now()
-		ago := func(h float64) time.Time { return now.Add(-time.Duration(h * float64(time.Hour))) }
-		n := int64(0)
-		send := func(contact int64, number string, c whatsapp.Category, at time.Time) {
-			n++
-			b.send(sending{id: n, number: number, contact: contact, category: c, state: "sent", sent: at}, at)
-		}
-		write := func(contact int64, at time.Time, ad bool) {
-			_, _, err := RecordInbound(b.tx, Inbound{Number: numberA, Contact: contact, Counts: true, Referral: ad, Wamid: whatsapp.Wamid(fmt.Sprint("wamid.", contact, at)), At: at})
-			b.must(err)
-		}
-		check := func(when string, want map[int64]time.Time) {
-			t.Helper()
-			got := map[int64]time.Time{}
-			b.must(Reached(b.tx, func(root, expires int64) {
-				if e := store.Time(expires); e.After(got[root]) {
-					got[root] = e
-				}
-			}))
-			if d := cmp.Diff(want, got); d != "" {
-				t.Errorf("%s (-want +got):\n%s", when, d)
-			}
-		}
-		check("at first", map[int64]time.Time{})
-		send(1, numberA, mkt, ago(23))
-		send(1, numberB, util, ago(1)) // the same person on another number
-		send(2, numberA, mkt, ago(24)) // over, to the millisecond
-		write(3, ago(2), false)
-		send(3, numberA, text, ago(1)) // an answer
-		check("one", map[int64]time.Time{1: ago(-23)})
-		send(2, numberA, util, ago(24).Add(time.Millisecond))
-		check("two", map[int64]time.Time{1: ago(-23), 2: now.Add(time.Millisecond)})
-		_, err := b.tx.Exec(setRoot, 2, 1) // both are one person
-		b.must(err)
-		check("one again", map[int64]time.Time{1: ago(-23)})
-		send(3, numberA, mkt, ago(0.5))
-		write(3, ago(0.4), true)
-		send(3, numberA, text, ago(0.3)) // a free entry point ends what was open: it was begun all the same
-		check("three", map[int64]time.Time{1: ago(-23), 3: ago(0.5 - 24)})
-		// What a chatbot sends from our number counts within the limit as well.
-		b.must(b.tx.One(putContact, 4))
-		b.send(sending{wamid: "wamid.bot", contact: 4, category: mkt, sent: ago(5)}, ago(5))
-		check("four", map[int64]time.Time{1: ago(-23), 3: ago(0.5 - 24), 4: ago(-19)})
-	})
-}
-
 // Of ours the row is known by the message, of others by the wamid.
 func TestPricingIsVerbatim(t *testing.T) {
 	for _, message := range []int64{7, 0} {

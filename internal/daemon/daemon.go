@@ -139,13 +139,13 @@ func (d *Daemon) build(ctx context.Context) error {
 	d.dispatch = dispatch.New(dispatch.Config{DB: d.db, Sender: d.clients.sender, PerSecond: d.perSecond, Outcomes: d.outcomes, Resync: d.account.Kick, Sent: d.metrics.sent,
 		Reveal: codes.reveal, Log: d.log, Senders: d.cfg.WhatsApp.Senders, Drain: d.cfg.WhatsApp.Drain})
 	d.intake = intake.New(intake.Config{DB: d.db, Secrets: d.secrets.appSecrets(d.log), VerifyToken: d.secrets.verifyToken(d.log),
-		Outcomes: d.outcomes, Resync: d.account.Kick, IdentityKey: codes.identityKey, NotRequested: codes.notRequested, Log: d.log,
+		Outcomes: d.outcomes, Foreign: d.dispatch.Heard, Resync: d.account.Kick, IdentityKey: codes.identityKey, NotRequested: codes.notRequested, Log: d.log,
 		Confirm: d.cfg.confirm, Offers: optin.NewOffers(d.cfg.offers()), ConfirmWords: d.cfg.confirmWords(), Hooks: d.hooks, Silent: d.cfg.WhatsApp.WebhookSilent})
 	d.api = httpapi.New(httpapi.Config{DB: d.db, Campaigns: d.campaigns, Account: d.account, Outcomes: d.outcomes, OTP: d.otp, Hooks: d.hooks, Links: d.cfg.links(), Log: d.log,
 		Ledger: d.ledger, DoubleOptIn: d.cfg.Optin.DoubleOptIn, MAC: keys.MAC,
 		TestNumbers: d.testNumbers(), Zone: d.cfg.Campaigns.Timezone, Region: d.cfg.Campaigns.Region, Version: d.opt.Version,
 		Folder: d.cfg.file(d.cfg.Campaigns.Folder), Spool: filepath.Join(filepath.Dir(d.cfg.file(d.cfg.Store.Path)), "spool"),
-		Health: func(ctx context.Context) httpapi.Health { return httpapi.Health(d.health(ctx)) }, Reach: d.dispatch.Reach, Paces: d.dispatch.Paces})
+		Health: func(ctx context.Context) httpapi.Health { return httpapi.Health(d.health(ctx)) }, Reach: d.dispatch.Reach, Paces: d.dispatch.Paces, Waits: d.dispatch.Waits})
 	return nil
 }
 
@@ -172,6 +172,9 @@ func (d *Daemon) outcomes(tx *store.Tx, out []outbox.Outcome) error {
 		if _, err := conversations.Recompute(tx, touches...); err != nil {
 			return err
 		}
+	}
+	if err := d.dispatch.Outcomes(tx, out); err != nil {
+		return err
 	}
 	d.metrics.codeOutcomes(tx, out)
 	if err := d.intake.Accepted(tx, out); err != nil {

@@ -35,6 +35,7 @@ var (
 	descAlerts        = prometheus.NewDesc("janela_alerts", "Things a person should look at.", nil, nil)
 	descReached       = prometheus.NewDesc("janela_portfolio_recipients", "Different people reached within 24 hours, as Meta's messaging limit counts them.", nil, nil)
 	descReachLimit    = prometheus.NewDesc("janela_portfolio_recipients_limit", "Different people whom Meta's messaging limit allows within 24 hours.", nil, nil)
+	descReachLeft     = prometheus.NewDesc("janela_portfolio_recipients_left", "Different people whom a lane may still reach now.", []string{"lane"}, nil)
 	descReachReserve  = prometheus.NewDesc("janela_portfolio_recipients_reserve", "People of the messaging limit who are kept for codes.", nil, nil)
 )
 
@@ -69,7 +70,7 @@ func (m *metrics) handler() http.Handler {
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descMessages, descHolds, descConversations, descCallbacks, descCommits, descAlerts, descReached, descReachLimit,
-		descReachReserve, descCodesLive, descCodesBudget} {
+		descReachReserve, descReachLeft, descCodesLive, descCodesBudget} {
 		ch <- d
 	}
 	for _, d := range slices.Concat(hearingDescs, paceDescs) {
@@ -123,13 +124,18 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		more, err := m.d.codeAlerts(q)
 		alerts += len(more) + len(heard)
-		if err != nil || m.d.otp == nil {
+		if err != nil {
 			return err
 		}
 		if r := m.d.dispatch.Reach(q.Now()); r.Limit > 0 {
 			gauge(descReached, float64(r.People))
 			gauge(descReachLimit, float64(r.Limit))
 			gauge(descReachReserve, float64(r.Reserve))
+			gauge(descReachLeft, float64(r.Marketing), whatsapp.LaneMarketing.String())
+			gauge(descReachLeft, float64(r.Utility), whatsapp.LaneUtility.String())
+		}
+		if m.d.otp == nil {
+			return nil
 		}
 		live, budget, err := m.d.otp.Gauges(q)
 		gauge(descCodesLive, float64(live))

@@ -43,15 +43,16 @@ func TestReachIsTold(t *testing.T) {
 		}{{ana, "1"}, {bia, "2"}, {ana, "2"}} {
 			c.request(s.to, "login", s.to+s.people)
 			time.Sleep(time.Minute)
-			c.metrics("janela_portfolio_recipients "+s.people, "janela_portfolio_recipients_limit 1000", "janela_portfolio_recipients_reserve 200")
+			c.metrics("janela_portfolio_recipients "+s.people, "janela_portfolio_recipients_limit 1000", "janela_portfolio_recipients_reserve 200",
+				`janela_portfolio_recipients_left{lane="utility"} 800`, `janela_portfolio_recipients_left{lane="marketing"} 750`)
 		}
 		if got := status(); got == nil || got.People != 2 || got.Limit != 1000 || got.Reserve != 200 || got.Full || got.Opens != nil ||
-			got.Text != "2 of 1000 people in 24 hours; 200 are kept for codes" {
+			got.Notices != 50 || got.Left != 750 || got.Text != "2 of 1000 people in 24 hours; 200 are kept for codes, 50 for notices" {
 			t.Errorf("%+v", got)
 		}
 		limit("TIER_2")
 		c.metrics("janela_portfolio_recipients 2", "janela_portfolio_recipients_limit 2", "janela_portfolio_recipients_reserve 1")
-		if got := status(); got == nil || !got.Full || got.Opens == nil || !strings.Contains(got.Text, "campaigns and notices wait until 20") {
+		if got := status(); got == nil || !got.Full || got.Opens == nil || !strings.Contains(got.Text, "campaigns and notices to people who got nothing in that time wait until 20") {
 			t.Errorf("full: %+v", got)
 		}
 		limit("")

@@ -63,7 +63,7 @@ func New(cfg Config) *Dispatcher {
 	if cfg.Drain <= 0 {
 		cfg.Drain = 30 * time.Second
 	}
-	d := &Dispatcher{cfg: cfg, pacers: map[string]*pacer{}, reach: reach{people: map[int64]person{}}}
+	d := &Dispatcher{cfg: cfg, pacers: map[string]*pacer{}, reach: reach{people: map[int64]*person{}, codes: cfg.Reveal != nil}}
 	for _, l := range []whatsapp.Lane{whatsapp.LaneAuthentication, whatsapp.LaneUtility, whatsapp.LaneMarketing} {
 		d.lanes = append(d.lanes, newLane(d, l))
 	}
@@ -89,7 +89,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		case <-time.After(time.Second):
 		}
 	}
-	if err := d.lookAtReach(ctx); err != nil && ctx.Err() == nil {
+	if _, err := d.lookAtReach(ctx); err != nil && ctx.Err() == nil {
 		d.cfg.Log.Error("trying again", "error", err)
 	}
 	var wg sync.WaitGroup

@@ -327,9 +327,14 @@ func (h *house) start() {
 	if cfg.Reveal == nil && !h.noCodes {
 		cfg.Reveal = func(context.Context, outbox.Message) (string, string, error) { return "[]", "", nil }
 	}
-	cfg.Outcomes, cfg.Resync = h.follow, h.resync
+	var d *Dispatcher
+	cfg.Resync = h.resync
+	cfg.Outcomes = func(tx *store.Tx, out []outbox.Outcome) error {
+		return errors.Join(h.follow(tx, out), d.Outcomes(tx, out)) // as the daemon does
+	}
 	cfg.PerSecond = func(n account.Number) float64 { return n.PerSecond(h.rates[n.ID]) }
-	h.d = New(cfg)
+	d = New(cfg)
+	h.d = d
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel, h.done = cancel, make(chan error, 1)
 	h.rooms.Go(func() { h.done <- h.d.Run(ctx) })

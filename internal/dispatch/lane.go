@@ -20,6 +20,8 @@ type lane struct {
 	slots chan struct{} // one per request in flight
 	wg    sync.WaitGroup
 	own   map[int64]*bucket // streams that have a rate of their own
+	scans map[int64]*scan   // streams that wait for the messaging limit
+	fresh bool              // the limit was looked at for this turn
 	turns int               // rotates the order of streams
 	taken time.Time         // when the last turn took its results
 
@@ -33,7 +35,7 @@ type lane struct {
 }
 
 func newLane(d *Dispatcher, l whatsapp.Lane) *lane {
-	return &lane{d: d, lane: l, slots: make(chan struct{}, d.cfg.Senders), own: map[int64]*bucket{},
+	return &lane{d: d, lane: l, slots: make(chan struct{}, d.cfg.Senders), own: map[int64]*bucket{}, scans: map[int64]*scan{},
 		waiting: map[string]int{}, done: make(chan struct{}, 1), most: 2 * d.cfg.Senders}
 }
 
@@ -131,7 +133,11 @@ func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 	var next time.Duration
 	var now time.Time
 	if l.lane != whatsapp.LaneAuthentication {
-		if err := l.d.lookAtReach(ctx); err != nil {
+		var err error
+		if l.fresh, err = l.d.lookAtReach(ctx); err == nil {
+			err = l.scanAll(ctx)
+		}
+		if err != nil {
 			l.putBack(batch)
 			return 0, err
 		}
@@ -280,10 +286,17 @@ func (c *claiming) from(o gate.Open) (time.Duration, error) {
 		return pause(pacer.lanes[c.lane.lane], own), nil
 	}
 	room, wait := c.room(o.Stream, c.tx.Now())
-	if room == 0 {
-		return wait, nil
+	var ids []int64 // of messages to people who count already, where the limit lets nobody else through
+	if room > 0 {
+		n = min(n, room)
+		delete(c.scans, o.ID)
+	} else {
+		var again time.Duration
+		ids, again = c.lane.free(o, n, c.now)
+		if wait = min(wait, again); len(ids) == 0 {
+			return wait, nil
+		}
 	}
-	n = min(n, room)
 	delayed := 0
 	if c.lane.lane != whatsapp.LaneAuthentication {
 		o.Turn = func(contact int64) time.Duration {
@@ -294,7 +307,7 @@ func (c *claiming) from(o gate.Open) (time.Duration, error) {
 			return d
 		}
 	}
-	claimed, out, err := gate.Claim(c.tx, o, n)
+	claimed, out, err := gate.Claim(c.tx, o, n, ids...)
 	if err != nil {
 		return 0, err
 	}
@@ -315,6 +328,12 @@ func (c *claiming) from(o gate.Open) (time.Duration, error) {
 	c.free -= len(claimed)
 	if own != nil && len(claimed) > 0 {
 		own.take(c.now, len(claimed)) // charged also when the tokens are up to 100 ms away
+	}
+	if len(ids) > 0 {
+		if len(claimed) < len(ids) {
+			c.scans[o.ID].added = -1 // they must be looked for again
+		}
+		return wait, nil
 	}
 	if delayed > 0 { // others of the stream may leave in their place
 		return time.Millisecond, nil

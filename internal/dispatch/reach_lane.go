@@ -12,21 +12,21 @@ import (
 	"janela/internal/whatsapp"
 )
 
-// How often the limit is looked at, and the people are counted again while it
-// is used up.
+// How often the limit is looked at, and the people are counted again: what
+// nobody tells us of (two contacts that are one person) is found so.
 const (
 	limitEvery = time.Second
-	countEvery = time.Minute
+	countEvery = time.Hour
 )
 
 // lookAtReach brings the limit up to date, and counts the people where that is
-// due. Without codes nothing is kept for them.
-func (d *Dispatcher) lookAtReach(ctx context.Context) error {
+// due. fresh is false when it was looked at a moment ago.
+func (d *Dispatcher) lookAtReach(ctx context.Context) (fresh bool, err error) {
 	r, now := &d.reach, time.Now()
-	if d.cfg.Reveal == nil || !r.lookDue(now) {
-		return nil
+	if !r.lookDue(now) {
+		return false, nil
 	}
-	err := d.cfg.DB.Read(ctx, func(q *store.Snap) error {
+	err = d.cfg.DB.Read(ctx, func(q *store.Snap) error {
 		numbers, err := account.Numbers(q)
 		if err != nil {
 			return err
@@ -35,20 +35,20 @@ func (d *Dispatcher) lookAtReach(ctx context.Context) error {
 		if !r.countDue(limit, now) {
 			return nil
 		}
-		until := map[int64]int64{}
-		if err := conversations.Reached(q, func(root, expires int64) { until[root] = max(until[root], expires) }); err != nil {
+		var all []conversations.Person
+		if err := conversations.Reached(q, counted, func(p conversations.Person) { all = append(all, p) }); err != nil {
 			return err
 		}
-		r.recount(limit, store.Millis(q.Now()), until)
+		r.recount(limit, store.Millis(q.Now()), all)
 		return nil
 	})
 	if err != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.looked, r.counted = time.Time{}, time.Time{}
-		return fmt.Errorf("dispatch: count the people within the messaging limit: %w", err)
+		return false, fmt.Errorf("dispatch: count the people within the messaging limit: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 func (r *reach) lookDue(now time.Time) bool {
@@ -68,9 +68,9 @@ func (r *reach) countDue(limit int, now time.Time) bool {
 	defer r.mu.Unlock()
 	switch {
 	case limit == 0:
-		r.limit, r.people, r.full, r.counted = 0, map[int64]person{}, false, time.Time{}
+		r.forget()
 		return false
-	case r.counted.IsZero() || r.full && now.Sub(r.counted) >= countEvery:
+	case r.counted.IsZero() || now.Sub(r.counted) >= countEvery:
 		r.counted = now
 		return true
 	default:
@@ -93,16 +93,17 @@ func (l *lane) room(s outbox.Stream, now time.Time) (n int, wait time.Duration) 
 	if !l.bounded(s) {
 		return chunk, 0
 	}
-	n, next := l.d.reach.left(store.Millis(now))
+	n, next := l.d.reach.left(store.Millis(now), l.lane)
 	if n > 0 {
 		return n, 0
 	}
 	if l.d.reach.warn(store.Millis(now)) {
-		at := l.d.Reach(now)
-		l.d.cfg.Log.Warn("the messaging limit is used up but for what is kept for codes; campaigns and notices wait",
-			"people", at.People, "limit", at.Limit, "kept", at.Reserve, "until", at.Opens)
+		l.d.cfg.Log.Warn("the messaging limit is used up: "+l.d.Reach(now).String(), "lane", l.lane)
 	}
-	return 0, store.Time(next).Sub(now)
+	if wait = store.Time(next).Sub(now); !l.fresh { // a new limit may wait to be seen
+		wait = min(wait, limitEvery)
+	}
+	return 0, wait
 }
 
 // warn is true once a day at most: at the limit somebody leaves, and another
@@ -137,14 +138,8 @@ func (l *lane) reached(tx *store.Tx, tickets []ticket) error {
 			roots = append(roots, root)
 		}
 	}
-	l.d.reach.claim(store.Millis(tx.Now()), roots)
+	l.d.reach.claim(store.Millis(tx.Now()), l.lane, roots)
 	return nil
-}
-
-func (r *reach) known() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.limit > 0
 }
 
 // unreached takes back tickets whose claim was not written.
@@ -154,4 +149,78 @@ func (l *lane) unreached(now time.Time, tickets []ticket) {
 			l.d.reach.settle(store.Millis(now), t.root, outbox.Queued)
 		}
 	}
+}
+
+// Outcomes hears what statuses say of messages, in the transaction in which they
+// are applied: what was not delivered does not count within the messaging limit,
+// and what was delivered late counts from then. What sends themselves came to,
+// Run knows.
+func (d *Dispatcher) Outcomes(tx *store.Tx, out []outbox.Outcome) error {
+	if !d.reach.known() {
+		return nil
+	}
+	freed := false
+	for _, o := range out {
+		if o.From == outbox.Sending || o.From == outbox.Queued || o.Contact == 0 || o.Category == whatsapp.Service {
+			continue
+		}
+		var err error
+		switch o.To {
+		case outbox.Failed, outbox.PresumedExpired:
+			freed = true
+			err = d.heard(tx, o.Contact, o.Category, true)
+		case outbox.Sent, outbox.Delivered, outbox.Read:
+			err = d.heard(tx, o.Contact, o.Category, false)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if freed { // somebody who waits may have room now
+		tx.Wake(outbox.Topic(whatsapp.LaneUtility))
+		tx.Wake(outbox.Topic(whatsapp.LaneMarketing))
+	}
+	return nil
+}
+
+// Heard hears that somebody else sent a message of a category to a contact from
+// one of our numbers.
+func (d *Dispatcher) Heard(tx *store.Tx, contact int64, c whatsapp.Category) error {
+	if !d.reach.known() || c == "" || c == whatsapp.Service {
+		return nil
+	}
+	return d.heard(tx, contact, c, false)
+}
+
+// Waits says whether a message of a stream to a contact waits for the messaging
+// limit, and until when it does at least.
+func (d *Dispatcher) Waits(q store.Querier, s outbox.Stream, contact int64) (until time.Time, wait bool, err error) {
+	if s.Lane == whatsapp.LaneAuthentication || s.Category == whatsapp.Service || s.DryRun {
+		return until, false, nil
+	}
+	now := store.Millis(q.Now())
+	n, next := d.reach.left(now, s.Lane)
+	if n > 0 {
+		return until, false, nil
+	}
+	root, ok, err := store.Value[int64](q, sqlRoot, contact)
+	if err != nil || !ok || d.reach.counts(now, root) {
+		return until, false, err
+	}
+	return store.Time(next), true, nil
+}
+
+// heard asks the messages when a person last began to count, where that can
+// differ from what is known.
+func (d *Dispatcher) heard(tx *store.Tx, contact int64, c whatsapp.Category, less bool) error {
+	now := store.Millis(tx.Now())
+	root, ok, err := store.Value[int64](tx, sqlRoot, contact)
+	if err != nil || !ok || !less && !d.reach.later(now, root) {
+		return err
+	}
+	last, err := conversations.ReachedAt(tx, root, counted)
+	if err == nil {
+		d.reach.heard(now, root, last, c.Lane())
+	}
+	return err
 }

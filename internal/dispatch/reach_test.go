@@ -44,40 +44,52 @@ func TestLimitAndReserve(t *testing.T) {
 	}
 }
 
-// sentTo is one message of the model.
+// sentTo is one message of the model. Times in ms.
 type sentTo struct {
-	root int64
-	at   int64        // when it was claimed, then settled
-	to   outbox.State // "" on its way
-	lost int          // Meta says later that it was not delivered: before which recount
+	root      int64
+	lane      whatsapp.Lane
+	claimed   int64
+	pending   bool
+	taken     int64 // Meta took it, or perhaps did; 0: not
+	delivered int64
+	failed    bool
 }
 
-const day = 24 * 3600 * 1000
+const (
+	day    = 24 * 3600 * 1000
+	minute = 60 * 1000
+)
 
-// whom counts the people by going through everything that was ever sent.
-// Whether what was lost counts is a matter of whether it was recounted.
-func whom(all []sentTo, now int64, forgotten func(sentTo) bool) map[int64]bool {
+// last is when the message last began to count; 0: it does not.
+func (m sentTo) last() int64 {
+	switch {
+	case m.failed || m.pending || m.taken == 0:
+		return 0
+	default:
+		return max(m.taken, m.delivered)
+	}
+}
+
+// whom counts the people as Meta does, by going through everything that was ever
+// sent; who is on the way counts.
+func whom(all []sentTo, now, span int64) map[int64]bool {
 	out := map[int64]bool{}
 	for _, m := range all {
-		switch m.to {
-		case "":
+		if m.pending || m.last() > 0 && m.last()+span > now {
 			out[m.root] = true
-		case outbox.Accepted, outbox.AcceptedHeld, outbox.Unknown:
-			if m.at+day > now && !forgotten(m) {
-				out[m.root] = true
-			}
 		}
 	}
 	return out
 }
 
+// Of whom Meta counts none is missing, and nobody counts for minutes longer; what
+// lanes may still reach follows from who counts and who made them count.
 func TestReachAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		limit := rapid.SampledFrom([]int{4, 10, 16}).Draw(t, "limit")
-		r := &reach{limit: limit, people: map[int64]person{}}
-		now, recounts := int64(1_800_000_000_000), 0
+		limit := rapid.SampledFrom([]int{4, 10, 16, 60}).Draw(t, "limit")
+		r := &reach{limit: limit, codes: rapid.Bool().Draw(t, "codes"), people: map[int64]*person{}}
+		now := int64(1_800_000_000_000)
 		var all []sentTo
-		forgotten := func(m sentTo) bool { return m.lost > 0 && m.lost <= recounts }
 		pick := func(name string, ok func(sentTo) bool) int {
 			var some []int
 			for i, m := range all {
@@ -90,46 +102,93 @@ func TestReachAgainstModel(t *testing.T) {
 			}
 			return rapid.SampledFrom(some).Draw(t, name)
 		}
+		heard := func(i int, less bool) { // as Outcomes does, by the database
+			if !less && !r.later(now, all[i].root) {
+				return
+			}
+			var last int64
+			for _, m := range all {
+				if m.root == all[i].root && m.last() > now-counted.Milliseconds() {
+					last = max(last, m.last())
+				}
+			}
+			r.heard(now, all[i].root, last, all[i].lane)
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"claim": func(*rapid.T) {
-				root := rapid.Int64Range(1, 12).Draw(t, "who")
-				r.claim(now, []int64{root})
-				all = append(all, sentTo{root: root, at: now})
+				m := sentTo{root: rapid.Int64Range(1, 12).Draw(t, "who"), lane: whatsapp.Lane(rapid.IntRange(0, 2).Draw(t, "lane")), claimed: now, pending: true}
+				r.claim(now, m.lane, []int64{m.root})
+				all = append(all, m)
 			},
 			"settle": func(*rapid.T) {
-				i := pick("which", func(m sentTo) bool { return m.to == "" })
-				all[i].to = rapid.SampledFrom([]outbox.State{outbox.Accepted, outbox.AcceptedHeld, outbox.Unknown, outbox.Queued, outbox.Failed}).Draw(t, "to")
-				all[i].at = now
-				r.settle(now, all[i].root, all[i].to)
+				i := pick("which", func(m sentTo) bool { return m.pending })
+				to := rapid.SampledFrom([]outbox.State{outbox.Accepted, outbox.AcceptedHeld, outbox.Unknown, outbox.Queued, outbox.Failed}).Draw(t, "to")
+				if all[i].pending = false; to != outbox.Queued && to != outbox.Failed {
+					all[i].taken = now
+				}
+				r.settle(now, all[i].root, to)
 			},
-			"lose": func(*rapid.T) {
-				all[pick("lost", func(m sentTo) bool { return m.to == outbox.Accepted && m.lost == 0 })].lost = recounts + 1
+			"fail": func(*rapid.T) {
+				i := pick("failed", func(m sentTo) bool { return m.taken > 0 && !m.failed && m.delivered == 0 })
+				all[i].failed = true
+				heard(i, true)
 			},
-			"recount": func(*rapid.T) {
-				until := map[int64]int64{}
+			"deliver": func(*rapid.T) {
+				i := pick("delivered", func(m sentTo) bool { return m.taken > 0 && !m.failed && m.delivered == 0 && now-m.taken < day })
+				all[i].delivered = now
+				heard(i, false)
+			},
+			"restart, or the hour": func(*rapid.T) {
+				if rapid.Bool().Draw(t, "restart") {
+					for i := range all { // what was on its way is unknown
+						if all[i].pending {
+							all[i].pending, all[i].taken = false, all[i].claimed
+						}
+					}
+					r = &reach{limit: limit, codes: r.codes, people: map[int64]*person{}}
+				}
+				var found []conversations.Person
 				for _, m := range all {
-					if m.to == outbox.Accepted && m.lost == 0 && m.at+day > now {
-						until[m.root] = max(until[m.root], m.at+day)
+					if m.last() > now-counted.Milliseconds() {
+						found = append(found, conversations.Person{Root: m.root, Category: []whatsapp.Category{whatsapp.Authentication, whatsapp.Utility, whatsapp.Marketing}[m.lane], Last: m.last()})
 					}
 				}
-				now++ // what is sent from now on the recount cannot know
-				r.recount(limit, now, until)
-				recounts++
+				r.recount(limit, now, found)
 			},
 			"wait": func(*rapid.T) { now += rapid.Int64Range(1, day/3).Draw(t, "ms") },
 			"": func(*rapid.T) {
-				now += 1000 // it walks once a second
-				want := len(whom(all, now, forgotten))
-				n, next := r.left(now)
-				if most := max(limit-reserve(limit)-want, 0); n > most || n == 0 && most > 0 {
-					t.Fatalf("%d may be sent to; %d of %d people count", n, want, limit)
+				d := &Dispatcher{reach: reach{limit: limit, codes: r.codes, people: r.people, paid: r.paid, leaving: r.leaving}}
+				got := d.Reach(store.Time(now))
+				r.paid, r.leaving = d.reach.paid, d.reach.leaving
+				least, most := whom(all, now, day), whom(all, now, day+2*minute)
+				paid := [3]int{}
+				for root, p := range r.people {
+					if paid[p.payer]++; !most[root] {
+						t.Fatalf("person %d still counts: %+v at %d, %+v", root, *p, now, all)
+					}
 				}
-				if n == 0 && next < now+1000 {
-					t.Fatalf("it is full until %d, which is now", next-now)
+				for root := range least {
+					if r.people[root] == nil || !r.counts(now, root) {
+						t.Fatalf("person %d does not count at %d: %+v", root, now, all)
+					}
 				}
-				d := &Dispatcher{reach: reach{limit: limit, people: r.people}}
-				if got := d.Reach(store.Time(now)); got.People != want {
-					t.Fatalf("%d people count, want %d", got.People, want)
+				if paid != r.paid || got.People != len(r.people) {
+					t.Fatalf("it says %+v, paid by %v; %v are there", got, r.paid, paid)
+				}
+				keep := [3]int{whatsapp.LaneUtility: 0, whatsapp.LaneMarketing: max(0, limit/20-paid[whatsapp.LaneUtility])}
+				if r.codes {
+					codes := max(0, reserve(limit)-paid[whatsapp.LaneAuthentication])
+					keep[whatsapp.LaneUtility] += codes
+					keep[whatsapp.LaneMarketing] += codes
+				}
+				for l := whatsapp.LaneAuthentication; l <= whatsapp.LaneMarketing; l++ {
+					n, next := r.left(now, l)
+					if want := max(0, limit-len(r.people)-keep[l]); n != want {
+						t.Fatalf("%v may reach %d more, want %d: %+v", l, n, want, got)
+					}
+					if n == 0 && next <= now {
+						t.Fatalf("it is full until %d, which is now", next-now)
+					}
 				}
 			},
 		})
@@ -138,11 +197,11 @@ func TestReachAgainstModel(t *testing.T) {
 
 // Who was surely not reached costs nothing, also before anybody walks the people.
 func TestWhoWasRefusedIsGivenBackAtOnce(t *testing.T) {
-	r := &reach{limit: 250, people: map[int64]person{}}
+	r := &reach{limit: 250, codes: true, people: map[int64]*person{}}
 	for root := range int64(300) {
-		r.claim(1_800_000_000_000, []int64{root})
+		r.claim(1_800_000_000_000, whatsapp.LaneMarketing, []int64{root})
 		r.settle(1_800_000_000_000, root, outbox.Failed)
-		if n, _ := r.left(1_800_000_000_000); n != 125 {
+		if n, _ := r.left(1_800_000_000_000, whatsapp.LaneMarketing); n != 113 {
 			t.Fatalf("after %d refusals %d may be reached", root+1, n)
 		}
 	}
@@ -208,11 +267,11 @@ func TestCampaignsLeavePeopleForCodes(t *testing.T) {
 			t.Errorf("%d of 125 codes left: all of the limit is theirs", n)
 		}
 		got := h.d.Reach(h.now())
-		if got.Limit != 250 || got.Reserve != 125 || got.People != 250 || !got.Full {
+		if got.Limit != 250 || got.Reserve != 125 || got.Notices != 12 || got.People != 250 || !got.Full || got.Marketing+got.Utility > 0 {
 			t.Errorf("it says %+v", got)
 		}
-		between(t, "until somebody leaves", got.Opens.Sub(began), 24*time.Hour, 24*time.Hour+2*time.Second)
-		if !strings.Contains(got.String(), "wait until 2026-11-24T12:0") {
+		between(t, "until somebody leaves", got.Opens.Sub(began), counted, counted+2*time.Second)
+		if !strings.Contains(got.String(), "campaigns and notices to people who got nothing in that time wait until 2026-11-24T12:01") {
 			t.Errorf("it says %q", got)
 		}
 		h.pass(23 * time.Hour)
@@ -220,13 +279,41 @@ func TestCampaignsLeavePeopleForCodes(t *testing.T) {
 		if n := strings.Count(h.log.String(), "messaging limit"); n != 1 {
 			t.Errorf("the log tells it %d times:\n%s", n, h.log.String())
 		}
-		h.pass(time.Hour - 30*time.Second) // those of the campaign leave, those of the codes not yet
-		if n := h.sent("oferta", "aviso"); n > 250 {
-			t.Errorf("%d left", n)
+		h.pass(time.Hour - 20*time.Second) // those of the campaign leave soon
+		if n := h.sent("oferta", "aviso"); n != 125 {
+			t.Errorf("%d left before anybody had left the count", n)
 		}
 		h.pass(2 * time.Minute)
 		if n := h.sent("oferta", "aviso"); n != 250 {
 			t.Errorf("a day later %d had left, want 250", n)
+		}
+	})
+}
+
+// Marketing leaves some people to notices; what codes and notices have used of
+// theirs is no longer kept.
+func TestMarketingLeavesPeopleForNotices(t *testing.T) {
+	limited(t, func(h *house) {
+		h.queue(stream("oferta"), 1, 300)
+		h.start()
+		h.pass(time.Minute)
+		for _, step := range []struct {
+			template      string
+			first, n      int
+			campaign, all int // then
+		}{{"aviso", 1001, 5, 113, 118}, {"aviso", 1101, 20, 113, 125}, {"codigo", 2001, 100, 113, 225}, {"codigo", 2101, 25, 113, 250}} {
+			h.queue(stream(step.template), step.first, step.n)
+			h.pass(time.Minute)
+			if n := h.sent("oferta"); n != step.campaign {
+				t.Errorf("after %d more of %s the campaign has reached %d people, want %d", step.n, step.template, n, step.campaign)
+			}
+			if got := h.d.Reach(h.now()); got.People != step.all {
+				t.Errorf("after %d more of %s it says %v, want %d people", step.n, step.template, got, step.all)
+			}
+		}
+		h.pass(counted) // the first 113 leave, and with them nobody of the codes
+		if n := h.sent("oferta"); n < 220 || n > 226 {
+			t.Errorf("a day later the campaign has reached %d people: %v", n, h.d.Reach(h.now()))
 		}
 	})
 }
@@ -245,10 +332,83 @@ func TestPersonWhoCountsCostsNothing(t *testing.T) {
 		}
 		h.queue(stream("oferta", run(3)), 51, 100) // 50 of them are new
 		h.pass(time.Minute)
-		if got := h.d.Reach(h.now()); got.People != 125 || !got.Full {
+		if got := h.d.Reach(h.now()); got.People != 113 || !got.Full {
+			t.Errorf("it says %+v", got)
+		}
+		if n := len(h.meta.log()); n != 300+50+13 {
+			t.Errorf("%d were sent, want 363: 50 of the last 100 count already, and 13 more fit", n)
+		}
+	})
+}
+
+// Who counts already gets what is for them although the limit is used up, from
+// the middle of a long campaign, and also what is queued then.
+func TestWhoCountsDoesNotWait(t *testing.T) {
+	limited(t, func(h *house) {
+		h.queue(stream("oferta", run(1)), 1, 113)
+		h.start()
+		h.pass(10 * time.Second)
+		if got := h.d.Reach(h.now()); !got.Full || got.People != 113 {
+			t.Fatalf("it says %+v", got)
+		}
+		h.queue(stream("oferta", run(2)), 1001, 2500)
+		h.queue(stream("oferta", run(2)), 51, 50)
+		h.queue(stream("oferta", run(2)), 4001, 500)
+		h.pass(10 * time.Second)
+		if n := h.sent("oferta"); n != 163 {
+			t.Errorf("%d were sent, want 113 and 50", n)
+		}
+		h.queue(stream("oferta", run(3)), 1, 1)
+		before := time.Now()
+		h.pass(3 * time.Second)
+		if n := h.sent("oferta"); n != 164 {
+			t.Errorf("what came later did not leave within %v: %d were sent", time.Since(before), n)
+		}
+		h.queue(stream("codigo"), 1500, 1) // a code makes somebody count for whom a message waits
+		h.pass(2 * time.Minute)
+		if n := h.sent("oferta"); n != 165 {
+			t.Errorf("%d were sent, want one more", n)
+		}
+		if got := h.d.Reach(h.now()); got.People != 114 {
 			t.Errorf("it says %+v", got)
 		}
 	})
+}
+
+// What is delivered late counts from then, also after a restart.
+func TestDeliveredLateCountsLonger(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		t.Run(fmt.Sprint("restart ", restart), func(t *testing.T) {
+			limited(t, func(h *house) {
+				ids := h.queue(stream("oferta"), 1, 113)
+				h.start()
+				h.pass(10 * time.Hour)
+				h.write(func(tx *store.Tx) error {
+					for _, id := range ids[:40] {
+						out, _, err := outbox.Observe(tx, outbox.Observation{Message: id, Attempt: 1, Status: "delivered", At: tx.Now()})
+						if err := errors.Join(err, h.follow(tx, out), h.d.Outcomes(tx, out)); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+				h.pass(14 * time.Hour)
+				if restart {
+					h.stop()
+					h.start()
+				}
+				for _, step := range []struct {
+					pass time.Duration
+					want int
+				}{{0, 113}, {2 * time.Minute, 40}, {10*time.Hour - 2*time.Minute, 40}, {2 * time.Minute, 0}} {
+					h.pass(step.pass)
+					if got := h.d.Reach(h.now()); got.People != step.want {
+						t.Errorf("%v after the beginning it says %v, want %d", time.Since(began), got, step.want)
+					}
+				}
+			})
+		})
+	}
 }
 
 // What the memory knew the conversations know after a restart.
@@ -286,18 +446,18 @@ func TestWhoWasNotReachedDoesNotCount(t *testing.T) {
 		ids := h.queue(stream("oferta"), 1, 400)
 		h.start()
 		h.pass(time.Minute)
-		h.wantStates(map[outbox.State]int64{outbox.Failed: 200, outbox.Accepted: 125, outbox.Queued: 75})
+		h.wantStates(map[outbox.State]int64{outbox.Failed: 200, outbox.Accepted: 113, outbox.Queued: 87})
 		for _, id := range ids[200:250] {
 			h.write(func(tx *store.Tx) error {
 				out, _, err := outbox.Observe(tx, outbox.Observation{Message: id, Attempt: 1, Wamid: h.message(id).Wamid, Status: "failed", At: tx.Now(), Code: 131026})
 				if err != nil {
 					return err
 				}
-				return h.follow(tx, out)
+				return errors.Join(h.follow(tx, out), h.d.Outcomes(tx, out))
 			})
 		}
 		h.pass(3 * time.Minute)
-		h.wantStates(map[outbox.State]int64{outbox.Failed: 250, outbox.Accepted: 125, outbox.Queued: 25})
+		h.wantStates(map[outbox.State]int64{outbox.Failed: 250, outbox.Accepted: 113, outbox.Queued: 37})
 	})
 }
 
@@ -316,8 +476,8 @@ func TestHeldAndUnansweredCount(t *testing.T) {
 				h.queue(stream("oferta"), 1, 200)
 				h.start()
 				h.pass(20 * time.Minute)
-				h.wantCalls(125)
-				if got := h.d.Reach(h.now()); got.People != 125 {
+				h.wantCalls(113)
+				if got := h.d.Reach(h.now()); got.People != 113 {
 					t.Errorf("it says %+v", got)
 				}
 			})
@@ -344,16 +504,22 @@ func TestReachBoundsNothing(t *testing.T) {
 			})
 		})
 	}
-	t.Run("no codes are sent", func(t *testing.T) {
-		limited(t, func(h *house) {
-			h.start()
-			h.stop()
-			h.noCodes = true
-			h.queue(stream("oferta"), 1, 300)
-			h.start()
-			h.pass(time.Minute)
-			h.wantCalls(300)
-		})
+}
+
+// Without codes nothing is kept for them, and the limit holds all the same.
+func TestWithoutCodesAllIsForTheOthers(t *testing.T) {
+	limited(t, func(h *house) {
+		h.noCodes = true
+		h.queue(stream("oferta"), 1, 300)
+		h.start()
+		h.pass(time.Minute)
+		h.wantCalls(238)
+		h.queue(stream("aviso"), 1001, 30)
+		h.pass(time.Minute)
+		h.wantCalls(250)
+		if got := h.d.Reach(h.now()).String(); !strings.HasPrefix(got, "250 of 250 people in 24 hours; 12 are kept for notices: campaigns and notices") {
+			t.Errorf("it says %q", got)
+		}
 	})
 }
 
@@ -367,13 +533,13 @@ func TestLimitThatBecomesKnown(t *testing.T) {
 		before := len(h.meta.log())
 		h.limit("TIER_1K")
 		h.pass(time.Minute)
-		if n := len(h.meta.log()); before < 100 || n < 800 || n > 800+20 {
-			t.Errorf("%d were sent before the limit of 1,000 and %d in all, want 800", before, n)
+		if n := len(h.meta.log()); before < 100 || n < 750 || n > 750+20 {
+			t.Errorf("%d were sent before the limit of 1,000 and %d in all, want 750", before, n)
 		}
 		h.limit("TIER_2K")
 		h.pass(time.Minute)
-		if n := len(h.meta.log()); n < 1800 || n > 1820 {
-			t.Errorf("%d were sent when the limit rose to 2,000, want 1,800", n)
+		if n := len(h.meta.log()); n < 1700 || n > 1720 {
+			t.Errorf("%d were sent when the limit rose to 2,000, want 1,700", n)
 		}
 	})
 }
@@ -406,8 +572,8 @@ func TestRepliesPassTheLimit(t *testing.T) {
 			return nil
 		})
 		h.pass(time.Minute)
-		h.wantStates(map[outbox.State]int64{outbox.Accepted: 135, outbox.Queued: 75})
-		if got := h.d.Reach(h.now()); got.People != 125 {
+		h.wantStates(map[outbox.State]int64{outbox.Accepted: 123, outbox.Queued: 87})
+		if got := h.d.Reach(h.now()); got.People != 113 {
 			t.Errorf("it says %+v", got)
 		}
 	})

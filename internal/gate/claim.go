@@ -98,8 +98,9 @@ func sooner(a, b time.Time) time.Time {
 // Claim takes at most n messages of an open stream: it reads the facts of the
 // next candidates, judges each, and moves them. What it returns is in flight
 // once the transaction commits. The stream's own facts are read again, because
-// a hold may have come since Opens looked.
-func Claim(tx *store.Tx, o Open, n int) ([]outbox.Message, []outbox.Outcome, error) {
+// a hold may have come since Opens looked. Where messages are named, it takes
+// those alone, as far as they may leave.
+func Claim(tx *store.Tx, o Open, n int, these ...int64) ([]outbox.Message, []outbox.Outcome, error) {
 	holds, err := outbox.Holds(tx)
 	if err != nil {
 		return nil, nil, err
@@ -120,7 +121,19 @@ func Claim(tx *store.Tx, o Open, n int) ([]outbox.Message, []outbox.Outcome, err
 		}
 	}
 	name, unit := scopes(f.Number)
-	rows, err := store.All[candidate](tx, sqlCandidates, o.ID, string(o.Category), name, unit, o.Number, store.Millis(now), n)
+	var rows []candidate
+	if len(these) == 0 {
+		rows, err = store.All[candidate](tx, sqlCandidates, o.ID, string(o.Category), name, unit, o.Number, store.Millis(now), n)
+	}
+	for _, id := range these[:min(n, len(these))] {
+		row, ok, err := store.Get[candidate](tx, sqlOne, id, string(o.Category), name, unit, o.Number)
+		if err != nil {
+			return nil, nil, err
+		}
+		if ok && row.Message.State == outbox.Queued && row.Message.Stream == o.ID && row.Message.NotBefore <= store.Millis(now) {
+			rows = append(rows, row)
+		}
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -59,7 +59,9 @@ type MessagingLimit struct {
 	People  int        `json:"people"`          // who count now
 	Limit   int        `json:"limit"`           // people in 24 h
 	Reserve int        `json:"reserve"`         // so many of them are kept for codes
-	Full    bool       `json:"full"`            // campaigns and notices wait, codes do not
+	Notices int        `json:"notices"`         // and so many for notices
+	Left    int        `json:"left"`            // whom campaigns of marketing may still reach now
+	Full    bool       `json:"full"`            // they wait for new people; codes, and who counts already, do not
 	Opens   *time.Time `json:"opens,omitempty"` // when the first who counts leaves; of a full one
 	Text    string     `json:"text"`            // the same in words
 }
@@ -109,7 +111,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	}
 	if s.cfg.Reach != nil && r.Context().Value(memoryKey{}) == nil {
 		if at := s.cfg.Reach(out.Now); at.Limit > 0 {
-			out.MessagingLimit = &MessagingLimit{People: at.People, Limit: at.Limit, Reserve: at.Reserve, Full: at.Full, Text: at.String()}
+			out.MessagingLimit = &MessagingLimit{People: at.People, Limit: at.Limit, Reserve: at.Reserve, Notices: at.Notices, Left: at.Marketing, Full: at.Full, Text: at.String()}
 			if at.Full {
 				out.MessagingLimit.Opens = &at.Opens
 			}

@@ -10,6 +10,7 @@ import (
 
 	"janela/campaigns"
 	"janela/internal/account"
+	"janela/internal/dispatch"
 	"janela/internal/contacts"
 	"janela/internal/gate"
 	"janela/internal/outbox"
@@ -192,7 +193,9 @@ func (s *Server) whyMessage(q store.Querier, m outbox.Message) (*WhyMessage, err
 		out.Window = &w
 	}
 	if m.State == outbox.Queued {
-		out.Verdicts, err = judge(q, m, stream, out)
+		if out.Verdicts, err = judge(q, m, stream, out); err == nil {
+			out.Verdicts, err = s.limited(q, m, stream, out.Verdicts)
+		}
 	}
 	return out, err
 }
@@ -236,6 +239,18 @@ func judge(q store.Querier, m outbox.Message, stream outbox.Stream, about *WhyMe
 		return nil, err
 	}
 	return rows.all(v, waits, q.Now()), nil
+}
+
+// limited puts the messaging limit in the place of a go that must wait for it.
+func (s *Server) limited(q store.Querier, m outbox.Message, stream outbox.Stream, all []Verdict) ([]Verdict, error) {
+	if s.cfg.Waits == nil || len(all) == 0 || all[0].Verdict != gate.Go.String() {
+		return all, nil
+	}
+	until, wait, err := s.cfg.Waits(q, stream, m.Contact)
+	if err != nil || !wait {
+		return all, err
+	}
+	return append([]Verdict{{Verdict: gate.Wait.String(), Rule: dispatch.ReasonMessagingLimit, Value: s.cfg.Reach(q.Now()).String(), Until: until}}, all[1:]...), nil
 }
 
 // rows knows where in the database stands what a verdict is about.

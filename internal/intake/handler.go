@@ -15,6 +15,7 @@ import (
 	"janela/internal/hooks"
 	"janela/internal/outbox"
 	"janela/internal/store"
+	"janela/internal/whatsapp"
 	"janela/internal/whatsapp/webhook"
 	"janela/optin"
 )
@@ -36,6 +37,9 @@ type Config struct {
 	// NotRequested hears that the person to whom a code went says, by the button
 	// under it, that they did not ask for it. nil: nobody asks.
 	NotRequested func(tx *store.Tx, message int64) error
+	// Foreign hears that somebody else sent a message of a category to a contact
+	// from one of our numbers; it counts within the messaging limit. nil: nobody.
+	Foreign func(tx *store.Tx, contact int64, c whatsapp.Category) error
 	// Confirm is the text by which a person hears that their STOP was heard, "" for
 	// none. nil: nobody hears.
 	Confirm func(optin.Keyword) string

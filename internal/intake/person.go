@@ -192,7 +192,10 @@ func (in *Intake) foreign(tx *store.Tx, s webhook.Status, at time.Time) error {
 		return err
 	}
 	_, err = conversations.Recompute(tx, conversations.Touch{Number: s.NumberID, Contact: c.ID, Since: since})
-	return err
+	if err != nil || in.cfg.Foreign == nil {
+		return err
+	}
+	return in.cfg.Foreign(tx, c.ID, f.Category)
 }
 
 // sameRecipient joins the people whom two statuses of one foreign message name:

@@ -34,6 +34,7 @@ type Template struct {
 	Name          string      `toml:"name"`
 	Language      string      `toml:"language"`        // as the API writes it, pt_BR
 	OnNotApproved string      `toml:"on_not_approved"` // Wait, Skip or Fail
+	ProductPolicy string      `toml:"product_policy"`  // "": as config.toml has marketing sent
 	Header        *Header     `toml:"header"`          // nil: none, or one without a value
 	Body          []Parameter `toml:"body"`            // in the template's order, or all named
 	Buttons       []Button    `toml:"buttons"`
@@ -59,6 +60,12 @@ type CardHeader struct {
 	Type  whatsapp.HeaderType `toml:"type"`
 	Media Media               `toml:"media"`
 }
+
+// The policies of a campaign that goes by the Marketing Messages API.
+const (
+	PolicyStrict   = "strict"
+	PolicyFallback = "cloud_api_fallback"
+)
 
 // What to do with messages whose template is not approved.
 const (

@@ -27,6 +27,10 @@ func (c *checker) template() {
 	}
 	c.language()
 	c.oneOf("template.on_not_approved", t.OnNotApproved, NotApprovedWait, NotApprovedSkip, NotApprovedFail)
+	c.oneOf("template.product_policy", t.ProductPolicy, PolicyStrict, PolicyFallback)
+	if c.typed("template.product_policy") && c.def.Category == whatsapp.Utility {
+		c.fault("template.product_policy", "the Marketing Messages API takes marketing only", "take product_policy out")
+	}
 	if t.Header != nil {
 		c.header(t.Header)
 	}

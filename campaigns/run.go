@@ -160,5 +160,5 @@ func (c *Campaigns) streamOf(run RunRecord, in inspection, rev Revision) outbox.
 	}
 	return outbox.Stream{Number: in.Number.ID, WABA: in.Number.WABA, Category: d.Category, Template: d.Template.Name,
 		Language: whatsapp.Language(d.Template.Language), Campaign: d.ID, Run: run.ID, Windows: d.Windows(c.cfg.Zone),
-		PerSecond: d.Throttle.PerSecond, NotApproved: d.Template.OnNotApproved, TemplateHash: template, DryRun: d.DryRun, Files: rev.MediaHash}
+		PerSecond: d.Throttle.PerSecond, NotApproved: d.Template.OnNotApproved, TemplateHash: template, DryRun: d.DryRun, Files: rev.MediaHash, ProductPolicy: d.Template.ProductPolicy}
 }

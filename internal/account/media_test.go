@@ -124,7 +124,10 @@ func TestForgetMedia(t *testing.T) {
 	}
 	forget := func(number, files string, uploaded time.Time) (inARow int64) {
 		t.Helper()
-		h.write(func(tx *store.Tx) (err error) { inARow, err = ForgetMedia(tx, number, files, store.Millis(uploaded)); return err })
+		h.write(func(tx *store.Tx) (err error) {
+			inARow, err = ForgetMedia(tx, number, files, store.Millis(uploaded))
+			return err
+		})
 		return inARow
 	}
 	up("a")

@@ -88,6 +88,9 @@ func (k *checker) whatsapp() {
 	k.atLeast("whatsapp.send_timeout", w.SendTimeout, time.Second)
 	k.atLeast("whatsapp.drain", w.Drain, time.Second)
 	k.atLeast("whatsapp.webhook_silent", w.WebhookSilent, time.Minute)
+	k.oneOf("whatsapp.marketing_endpoint", w.MarketingEndpoint, endpointMessages, endpointMarketing)
+	k.oneOf("whatsapp.product_policy", w.ProductPolicy, policies...)
+	k.oneOf("whatsapp.message_activity_sharing", w.ActivitySharing, sharingDefault, sharingOn, sharingOff)
 	if w.Senders < 1 || w.Senders > 1000 {
 		k.fault("whatsapp.senders", "senders must be from 1 to 1000", "64 suits most")
 	}

@@ -45,6 +45,10 @@ type WhatsAppConfig struct {
 	Senders         int             `toml:"senders"`        // requests in flight per lane
 	Drain           time.Duration   `toml:"drain"`          // how long a stop waits for them
 	WebhookSilent   time.Duration   `toml:"webhook_silent"` // marketing stops when no news of what was accepted came for so long
+
+	MarketingEndpoint string `toml:"marketing_endpoint"`       // messages, marketing_messages
+	ProductPolicy     string `toml:"product_policy"`           // of marketing_messages: cloud_api_fallback, strict
+	ActivitySharing   string `toml:"message_activity_sharing"` // default: as it is set at Meta; on, off
 }
 
 // AccountConfig is one WhatsApp business account.
@@ -169,7 +173,8 @@ func Defaults() Config {
 	return Config{
 		Store: StoreConfig{Path: "var/janela.db"},
 		WhatsApp: WhatsAppConfig{GraphVersion: "v25.0", SyncEvery: 5 * time.Minute, SendTimeout: 30 * time.Second,
-			Senders: 64, Drain: 30 * time.Second, WebhookSilent: 15 * time.Minute},
+			Senders: 64, Drain: 30 * time.Second, WebhookSilent: 15 * time.Minute,
+			MarketingEndpoint: endpointMessages, ProductPolicy: "cloud_api_fallback", ActivitySharing: sharingDefault},
 		Sandbox: SandboxConfig{Seed: 1, Latency: 40 * time.Millisecond, Listen: "127.0.0.1:0"},
 		Campaigns: CampaignsConfig{Folder: "campaigns.d", Status: "var/status", Poll: 500 * time.Millisecond, Stable: 2 * time.Second,
 			Region: "BR"},

@@ -301,6 +301,10 @@ func (w *watchful) Send(_ context.Context, _ string, body []byte) (cloudapi.Answ
 	return cloudapi.Answer{Wamid: whatsapp.Wamid(fmt.Sprintf("wamid.%p.%d", w, len(w.bodies)))}, nil
 }
 
+func (w *watchful) SendMarketing(ctx context.Context, number string, body []byte) (cloudapi.Answer, error) {
+	return w.Send(ctx, number, body)
+}
+
 // Codes have a door of their own, and bring the identity key that the person
 // must still have.
 func TestCodesHaveTheirOwnDoor(t *testing.T) {

@@ -32,6 +32,9 @@ type Config struct {
 	// person's identity key where one is known. An error, or no Reveal at all:
 	// the message fails with code_unavailable, and nothing is sent.
 	Reveal func(ctx context.Context, m outbox.Message) (params, identityKeyHash string, err error)
+	// Marketing says how a stream's messages go by the Marketing Messages API;
+	// nil, or of nothing set: as all others.
+	Marketing func(s outbox.Stream) *cloudapi.Marketing
 	// Outcomes follows up, in the same transaction, what became of messages:
 	// the conversation ledger, then the producers.
 	Outcomes func(tx *store.Tx, out []outbox.Outcome) error

@@ -146,7 +146,11 @@ func (l *lane) send(ctx context.Context, t ticket) result {
 	m.IdentityKeyHash = key
 	body := cloudapi.AppendMessage(nil, m)
 	start := time.Now()
-	answer, err := sender.Send(ctx, t.stream.Number, body)
+	send := sender.Send
+	if m.Marketing != nil {
+		send = sender.SendMarketing
+	}
+	answer, err := send(ctx, t.stream.Number, body)
 	failpoint.Hit("dispatch.answered")
 	r.took = time.Since(start)
 	if err != nil {
@@ -178,6 +182,9 @@ func (d *Dispatcher) message(t ticket, params string) cloudapi.Message {
 	if t.stream.Template == "" {
 		m.Text = params
 	} else {
+		if d.cfg.Marketing != nil {
+			m.Marketing = d.cfg.Marketing(t.stream)
+		}
 		m.Template = &cloudapi.TemplateSend{Name: t.stream.Template, Language: t.stream.Language, Components: json.RawMessage(params)}
 	}
 	return m

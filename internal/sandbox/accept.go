@@ -19,8 +19,9 @@ func (s *Sandbox) accept(q *request, num *number, f *Fault) (*accepted, *graphEr
 	var out rendered
 	var e *graphError
 	var ttl int32
+	var via flags
 	if q.Type == "template" {
-		if out, e = s.judge(q, num, now); e != nil {
+		if out, via, e = s.judge(q, num, now); e != nil {
 			return nil, e
 		}
 		t := s.templates[s.refOf(q, num)]
@@ -42,7 +43,7 @@ func (s *Sandbox) accept(q *request, num *number, f *Fault) (*accepted, *graphEr
 	}
 	r := record{
 		key: q.Callback, to: q.who, at: now.UnixMilli(), ttl: ttl,
-		kind: s.ledger.kind(k), number: num.index,
+		kind: s.ledger.kind(k), number: num.index, flags: via,
 	}
 	r.nth = s.ledger.next(r.key, r.to, r.kind)
 	luck := s.profile.fate(s.diceOf(&r))
@@ -64,28 +65,36 @@ func (s *Sandbox) refOf(q *request, num *number) whatsapp.TemplateRef {
 }
 
 // judge compares the send with the template as it stands at this moment.
-func (s *Sandbox) judge(q *request, num *number, now time.Time) (rendered, *graphError) {
+func (s *Sandbox) judge(q *request, num *number, now time.Time) (out rendered, via flags, e *graphError) {
 	ref := s.refOf(q, num)
 	t := s.templates[ref]
 	if t == nil {
-		return rendered{}, refuse(132001, "template name (%s) does not exist in %s", ref.Name, ref.Language)
+		return out, 0, refuse(132001, "template name (%s) does not exist in %s", ref.Name, ref.Language)
 	}
 	switch t.Status {
 	case "APPROVED":
 	case "PAUSED":
-		return rendered{}, refuse(132015, "template (%s) is paused due to low quality", ref.Name)
+		return out, 0, refuse(132015, "template (%s) is paused due to low quality", ref.Name)
 	case "DISABLED":
-		return rendered{}, refuse(132016, "template (%s) has been paused too many times due to low quality and is now permanently disabled", ref.Name)
+		return out, 0, refuse(132016, "template (%s) has been paused too many times due to low quality and is now permanently disabled", ref.Name)
 	default:
-		return rendered{}, refuse(132001, "template (%s) in %s is not approved, its status is %s", ref.Name, ref.Language, t.Status)
+		return out, 0, refuse(132001, "template (%s) in %s is not approved, its status is %s", ref.Name, ref.Language, t.Status)
 	}
 	if t.Category == "AUTHENTICATION" && isBSUID(q.who) {
-		return rendered{}, refuse(131062, "Authentication templates can only be sent to a phone number")
+		return out, 0, refuse(131062, "Authentication templates can only be sent to a phone number")
 	}
-	if q.marketing && t.Category != "MARKETING" {
-		return rendered{}, refuse(131055, "marketing_messages: template (%s) is not of category MARKETING", ref.Name)
+	lite, e := s.viaMarketing(q, num, t, now)
+	if e != nil {
+		return out, 0, e
 	}
-	return t.check(&q.template, now)
+	if q.marketing {
+		via |= flagMarketing
+	}
+	if lite {
+		via |= flagLite
+	}
+	out, e = t.check(&q.template, now)
+	return out, via, e
 }
 
 // destine decides at acceptance whether the message will be held or fail. What

@@ -44,6 +44,9 @@ type WABA struct {
 	Name         string   `json:"name"`
 	Numbers      []Number `json:"numbers"`
 	Unsubscribed bool     `json:"unsubscribed"` // no webhooks until POST /{waba}/subscribed_apps
+
+	NotOnboarded     bool `json:"not_onboarded"`      // to the Marketing Messages API
+	NoCloudMarketing bool `json:"no_cloud_marketing"` // marketing goes by the Marketing Messages API only
 }
 
 // Number is one of the business's own sending numbers. Empty fields read back

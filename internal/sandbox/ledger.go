@@ -30,13 +30,15 @@ type record struct {
 type flags uint16
 
 const (
-	flagHeld     flags = 1 << iota // held for quality assessment
-	flagFreeEnd                    // inside a free entry point window
-	flagSilent                     // no status: a fault wants it so, or there was no webhook URL
-	flagDropped                    // held, and then dropped because its template was paused
-	flagNoWindow                   // free-form outside the service window
-	flagIdentity                   // its statuses carry the person's identity hash
-	flagOffline                    // the person's phone is off: sent, and not delivered until it is on
+	flagHeld      flags = 1 << iota // held for quality assessment
+	flagFreeEnd                     // inside a free entry point window
+	flagSilent                      // no status: a fault wants it so, or there was no webhook URL
+	flagDropped                     // held, and then dropped because its template was paused
+	flagNoWindow                    // free-form outside the service window
+	flagIdentity                    // its statuses carry the person's identity hash
+	flagOffline                     // the person's phone is off: sent, and not delivered until it is on
+	flagLite                        // by the Marketing Messages API
+	flagMarketing                   // asked for by marketing_messages; the Cloud API may have taken it all the same
 )
 
 type state uint8
@@ -172,13 +174,20 @@ type Send struct {
 	State    string    `json:"state"`          // accepted, sent, delivered, read, failed: of the acknowledged webhooks
 	Code     int       `json:"code,omitempty"` // of the failure it is destined to
 	Held     bool      `json:"held,omitempty"`
-	Text     string    `json:"text,omitempty"` // of the latest messages only, and not after a restart
+	Endpoint string    `json:"endpoint,omitempty"` // marketing_messages, where it came by that
+	Lite     bool      `json:"lite,omitempty"`     // and goes by the Marketing Messages API
+	Text     string    `json:"text,omitempty"`     // of the latest messages only, and not after a restart
 }
 
 func (s *Sandbox) show(i int) Send {
 	r := s.ledger.get(i)
 	k := s.ledger.kinds[r.kind]
+	endpoint := ""
+	if r.flags&flagMarketing != 0 {
+		endpoint = "marketing_messages"
+	}
 	return Send{
+		Endpoint: endpoint, Lite: r.flags&flagLite != 0,
 		Seq: i + 1, Key: r.key, NumberID: s.byIndex[r.number].ID, To: r.to,
 		Type: k.typ, Template: k.template, Language: k.language, Category: k.category,
 		At: time.UnixMilli(r.at), Wamid: s.wamidOf(r), Nth: int(r.nth), State: r.state.String(),

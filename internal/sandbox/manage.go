@@ -90,6 +90,7 @@ func (s *Sandbox) Manage() http.Handler {
 	})
 	mux.HandleFunc("POST /templates", act(s.SetTemplate))
 	mux.HandleFunc("PUT /templates", act(s.AddTemplate))
+	mux.HandleFunc("POST /accounts", act(s.SetAccount))
 	mux.HandleFunc("GET /numbers", s.getNumbers)
 	mux.HandleFunc("POST /numbers", act(s.changeNumber))
 	mux.HandleFunc("POST /token", act(func(in struct {

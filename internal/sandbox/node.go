@@ -97,14 +97,14 @@ func (s *Sandbox) getAccount(c *call, a *account) {
 		name = "Loja de Exemplo"
 	}
 	s.mu.Lock()
-	limit := a.limit()
+	limit, onboarding := a.limit(), a.onboarding()
 	s.mu.Unlock()
 	node := map[string]any{
 		"id": a.ID, "name": name, "currency": "BRL", "timezone_id": "25", "country": "BR",
 		"message_template_namespace": decimal(s.cfg.Seed, 18, "namespace", a.ID),
 		"account_review_status":      "APPROVED", "business_verification_status": "verified",
 		"whatsapp_business_manager_messaging_limit": limit,
-		"marketing_messages_onboarding_status":      "ONBOARDED",
+		"marketing_messages_onboarding_status":      onboarding,
 		"health_status":                             health("WABA", a.ID, true),
 	}
 	s.answerNode(c, node, "WhatsAppBusinessAccount",

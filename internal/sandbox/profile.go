@@ -46,6 +46,10 @@ type Profile struct {
 	ReadDelay     Span // from delivered to read
 	HeldDelay     Span // how long a held message is kept back
 
+	// MarketingSync is how long the Marketing Messages API refuses a template
+	// that is new to it, or was not sent for a week; 0: it never does.
+	MarketingSync time.Duration
+
 	RetryMin, RetryMax time.Duration // back-off of webhooks not answered with 200; 0: 1 s and 10 min
 	PostTimeout        time.Duration // 0: 20 s
 }
@@ -68,6 +72,7 @@ func Default() Profile {
 		StatusDelay:      Span{200 * time.Millisecond, 3 * time.Second},
 		ReadDelay:        Span{2 * time.Second, 40 * time.Second},
 		HeldDelay:        Span{5 * time.Minute, 30 * time.Minute},
+		MarketingSync:    4 * time.Minute,
 		// The last hundred Brazilian examples, and the last ten American ones.
 		Absent: []string{"55119000099", "1202555019"},
 	}

@@ -63,6 +63,7 @@ type number struct {
 type template struct {
 	Template
 	shape shape
+	sync  syncing
 }
 
 func (t *Template) ref() whatsapp.TemplateRef {

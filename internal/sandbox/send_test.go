@@ -139,21 +139,6 @@ func TestContract(t *testing.T) {
 	}
 }
 
-func TestMarketingEndpoint(t *testing.T) {
-	inBubble(t, nil, func(w *world) {
-		path := "/v25.0/" + numA + "/marketing_messages"
-		w.must("POST", path, strings.Replace(oferta(ana, "k"), `"type":"template"`, `"type":"template","product_policy":"STRICT","message_activity_sharing":true`, 1))
-		for body, code := range map[string]int{
-			text(ana, "k"): 100,
-			`{"messaging_product":"whatsapp","to":"` + ana + `","type":"template","template":{"name":"boleto_lembrete","language":{"code":"pt_BR"}}}`: 131055,
-		} {
-			if _, got, _ := w.do("POST", path, body); codeOf(got) != code {
-				t.Errorf("want %d: %s", code, got)
-			}
-		}
-	})
-}
-
 func TestRates(t *testing.T) {
 	inBubble(t, func(c *Config) { c.RatePerSecond = 10 }, func(w *world) {
 		for i := range 12 {

@@ -128,7 +128,7 @@ func (s *Sandbox) status(r *record, e event) statusValue {
 }
 
 func (s *Sandbox) pricing(r *record) *pricingValue {
-	category := s.ledger.kinds[r.kind].category
+	category := r.priced(s.ledger.kinds[r.kind].category)
 	switch {
 	case r.flags&flagFreeEnd != 0:
 		return &pricingValue{false, "PMP", "free_entry_point", "referral_conversion"}
@@ -143,7 +143,7 @@ func (s *Sandbox) pricing(r *record) *pricingValue {
 // id is new with each message; from v24.0 on only inside a free entry point
 // window, which has one id (Meta: Webhooks, messages, status object).
 func (s *Sandbox) conversation(r *record, e event, id string) *conversationValue {
-	origin := s.ledger.kinds[r.kind].category
+	origin := r.priced(s.ledger.kinds[r.kind].category)
 	unique := []string{id}
 	end := expiration(e.at)
 	if r.flags&flagFreeEnd != 0 {

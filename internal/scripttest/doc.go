@@ -36,7 +36,8 @@
 //
 //	meta KEY=VALUE …                 before start: latency, status-delay, read-delay, duplicate, reorder,
 //	                                 omit-delivered, never-delivered, undeliverable, held, read, bsuid,
-//	                                 conversation, rate, posters, batch, seed
+//	                                 conversation, rate, posters, batch, seed, marketing-sync
+//	meta marketing onboarded|not-onboarded|on-cloud|not-on-cloud   what the account may do with marketing
 //	meta away, meta back             nobody reaches it; meta token TEXT: only this token counts
 //	template NAME/LANG STATUS [silent] | category=C | body=TEXT
 //	media forget                     Meta forgets every file that was uploaded
@@ -80,7 +81,7 @@
 //
 // What should be (asked when everything that can happen now has happened):
 //
-//	expect-sends N|A..B [to WHO] [template T] [number ID] [category C]   accepted by Meta, since the beginning
+//	expect-sends N|A..B [to WHO] [template T] [number ID] [category C] [endpoint marketing_messages]   accepted by Meta, since the beginning
 //	expect-no-send WHO
 //	expect-state WHO STATE [REASON]  of the latest message to them
 //	expect-states STATE=N …          of all messages; no others

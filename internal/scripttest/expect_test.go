@@ -128,7 +128,7 @@ func (w *world) sends(words []string) (out []sandbox.Send, err error) {
 	if len(words)%2 != 0 {
 		return nil, fmt.Errorf("%q: write to WHO, template NAME, number ID or category NAME", words)
 	}
-	if err := only(match, "to", "template", "number", "category"); err != nil {
+	if err := only(match, "to", "template", "number", "category", "endpoint"); err != nil {
 		return nil, err
 	}
 	var who string
@@ -141,7 +141,8 @@ func (w *world) sends(words []string) (out []sandbox.Send, err error) {
 	}
 	for _, s := range w.meta.box.Sends() {
 		if (who == "" || s.To == who) && (match["template"] == "" || s.Template == match["template"]) &&
-			(match["number"] == "" || s.NumberID == match["number"]) && (match["category"] == "" || s.Category == match["category"]) {
+			(match["number"] == "" || s.NumberID == match["number"]) && (match["category"] == "" || s.Category == match["category"]) &&
+			(match["endpoint"] == "" || s.Endpoint == match["endpoint"]) {
 			out = append(out, s)
 		}
 	}

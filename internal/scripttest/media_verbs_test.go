@@ -27,3 +27,17 @@ func mediaVerb(w *world, l line) error {
 	w.settle()
 	return w.meta.do(func(s *sandbox.Sandbox) error { return s.ForgetMedia() })
 }
+
+// metaMarketing changes what the account may do: meta marketing not-onboarded.
+func metaMarketing(w *world, what string) error {
+	yes, no := true, false
+	changes := map[string]sandbox.AccountChange{
+		"onboarded": {Onboarded: &yes}, "not-onboarded": {Onboarded: &no},
+		"on-cloud": {OnCloud: &yes}, "not-on-cloud": {OnCloud: &no},
+	}
+	c, ok := changes[what]
+	if !ok {
+		return errors.New("write meta marketing onboarded, not-onboarded, on-cloud or not-on-cloud")
+	}
+	return w.meta.do(func(s *sandbox.Sandbox) error { return s.SetAccount(c) })
+}

@@ -47,6 +47,9 @@ func metaVerb(w *world, l line) error {
 		w.secrets = append(w.secrets, words[1])
 		return w.meta.do(func(s *sandbox.Sandbox) error { return s.SetToken(words[1]) })
 	}
+	if len(words) == 2 && words[0] == "marketing" {
+		return metaMarketing(w, words[1])
+	}
 	if len(words) > 0 {
 		return fmt.Errorf("meta cannot do %q", words)
 	}
@@ -80,6 +83,8 @@ func (m *meta) set(key, value string) (err error) {
 		p.Batch, err = strconv.Atoi(value)
 	case "seed":
 		m.cfg.Seed, err = strconv.ParseInt(value, 10, 64)
+	case "marketing-sync":
+		p.MarketingSync, err = time.ParseDuration(value)
 	case "latency":
 		p.AnswerLatency, err = span(value)
 	case "status-delay":

@@ -12,6 +12,7 @@ const (
 	doTemplate  = "compare the campaign's parameters with the template in WhatsApp Manager"
 	doSupport   = "open Meta's Account Quality page, and Meta's support if it says nothing"
 	doNothing   = "nothing"
+	doMarketing = "look at the template's category in WhatsApp Manager; take product_policy out of a campaign that is not marketing"
 	doNeverCall = "this program does not make this call; look for another one that uses the same account"
 )
 
@@ -59,12 +60,12 @@ var codeTable = func() []Code {
 		{Code: 131051, Class: ClassStopCampaign, Meaning: "message type not supported", Do: "correct the message's type"},
 		{Code: 131052, Class: ClassDrop, Meaning: "media sent by the person could not be downloaded", Do: doNothing},
 		{Code: 131053, Class: ClassMedia, Meaning: "our media could not be fetched or has a wrong type", Do: "check the media file, its type and its link"},
-		{Code: 131055, Class: ClassStopCampaign, Meaning: "this endpoint takes marketing templates only", Do: "correct the campaign's category"},
+		{Code: 131055, Class: ClassStopCampaign, Meaning: "the Marketing Messages API takes marketing templates only", Do: doMarketing},
 		{Code: 131056, Class: ClassPair, Meaning: "too many messages to this recipient in a short time", Do: doWait},
 		{Code: 131057, Class: ClassRetry, RetryAfter: 10 * time.Second, Meaning: "the number is in maintenance, for example a throughput upgrade", Do: doWait},
 		{Code: 131059, Class: ClassRetry, Meaning: "a list's cursor is no longer valid", Do: "nothing; the list is read again"},
 		{Code: 131062, Class: ClassDrop, Meaning: "this kind of message needs a phone number, not a business-scoped user id", Do: "ask the person for a phone number"},
-		{Code: 131063, Class: ClassStopCampaign, Meaning: "marketing is switched off on this endpoint for the account", Do: "use the Marketing Messages API, or have it switched on"},
+		{Code: 131063, Class: ClassStopCampaign, Meaning: "the account sends marketing by the Marketing Messages API only", Do: "write marketing_endpoint = \"marketing_messages\" in config.toml, restart, and resume the campaign"},
 		{Code: 131064, Class: ClassPauseNumber, Meaning: "the account is limited because templates were put into the wrong category", Do: "correct the templates' categories, then resume"},
 		{Code: 131200, Last: 131299, Class: ClassDrop, Meaning: "groups: request refused", Do: doNeverCall},
 		{Code: 132000, Class: ClassStopCampaign, Meaning: "the number of parameters differs from the template's", Do: doTemplate},
@@ -87,9 +88,9 @@ var codeTable = func() []Code {
 		{Code: 133015, Class: ClassDrop, Meaning: "the number was deleted a moment ago", Do: doNeverCall},
 		{Code: 133016, Class: ClassDrop, Meaning: "the number was registered and removed too often", Do: doNeverCall},
 		{Code: 134011, Class: ClassDrop, Meaning: "the terms of payments were not accepted", Do: doNeverCall},
-		{Code: 134100, Class: ClassStopCampaign, Meaning: "this endpoint takes marketing templates only", Do: "correct the campaign's category"},
+		{Code: 134100, Class: ClassStopCampaign, Meaning: "the Marketing Messages API takes marketing templates only", Do: doMarketing},
 		{Code: 134101, Class: ClassWaitTemplate, RetryAfter: 10 * time.Minute, Meaning: "Meta is still preparing the template for marketing, up to 10 minutes", Do: doWait},
-		{Code: 134102, Class: ClassStopCampaign, Meaning: "the template or account is not available for this endpoint", Do: "finish the account's onboarding, or use the other endpoint"},
+		{Code: 134102, Class: ClassStopCampaign, Meaning: "the template or the account is not available for the Marketing Messages API", Do: "finish the account's onboarding in WhatsApp Manager, or write product_policy = \"cloud_api_fallback\""},
 		{Code: 135000, Class: ClassStopCampaign, Meaning: "the request is wrong; Meta does not say where", Do: doTemplate},
 		{Code: 137000, Class: ClassDrop, Meaning: "the person's identity changed since we last saw it (new phone or SIM)", Do: "verify the person by another way before sending codes"},
 		{Code: 139200, Class: ClassStopCampaign, Meaning: "Direct Send is blocked for the account", Do: doNeverCall},

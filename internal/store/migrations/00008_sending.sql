@@ -6,8 +6,8 @@
 -- files: SHA-256 of the files that every message of the stream shows, apart by
 -- spaces ('' for none). Its parameters name a file by its content, because Meta's
 -- ids live 30 days; at the door the name becomes the id that holds then.
--- product_policy: of marketing by /marketing_messages (STRICT or
--- CLOUD_API_FALLBACK); '' as the configuration says.
+-- product_policy: of marketing by /marketing_messages (strict or
+-- cloud_api_fallback); '' as the configuration says.
 ALTER TABLE streams ADD COLUMN files TEXT NOT NULL DEFAULT '';
 ALTER TABLE streams ADD COLUMN product_policy TEXT NOT NULL DEFAULT '';
 

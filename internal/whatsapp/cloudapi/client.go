@@ -48,6 +48,9 @@ type Sender interface {
 	// Send posts a body made by AppendMessage from the number. Every error is
 	// an *Error.
 	Send(ctx context.Context, numberID string, body []byte) (Answer, error)
+	// SendMarketing is Send by the Marketing Messages API, of a body whose
+	// message says Marketing.
+	SendMarketing(ctx context.Context, numberID string, body []byte) (Answer, error)
 }
 
 // Reader asks Meta about the account and uploads media. Every error is an

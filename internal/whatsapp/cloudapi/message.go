@@ -2,6 +2,7 @@ package cloudapi
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -21,6 +22,16 @@ type Message struct {
 	// where it is another one by now, nothing is delivered and a status says
 	// 137000 (Meta: Identity change check). "" for no check.
 	IdentityKeyHash string
+	Marketing       *Marketing // by the Marketing Messages API; nil: as every other message
+}
+
+// Marketing is what a send by POST /{number}/marketing_messages may say beyond
+// its template (Meta: Marketing Messages API). Left empty, Meta decides.
+type Marketing struct {
+	ProductPolicy string // STRICT or CLOUD_API_FALLBACK
+	// ActivitySharing lets Meta use what people do with the message to optimise
+	// others.
+	ActivitySharing *bool
 }
 
 // TemplateSend names the template and its values.
@@ -70,10 +81,23 @@ func AppendMessage(dst []byte, m Message) []byte {
 		}
 		dst = append(appendString(dst, m.Text), '}')
 	}
+	if m.Marketing != nil {
+		dst = m.Marketing.appendTo(dst)
+	}
 	if m.Callback != "" {
 		dst = appendString(append(dst, `,"biz_opaque_callback_data":`...), m.Callback)
 	}
 	return append(dst, '}')
+}
+
+func (m *Marketing) appendTo(dst []byte) []byte {
+	if m.ProductPolicy != "" {
+		dst = appendString(append(dst, `,"product_policy":`...), m.ProductPolicy)
+	}
+	if m.ActivitySharing != nil {
+		dst = strconv.AppendBool(append(dst, `,"message_activity_sharing":`...), *m.ActivitySharing)
+	}
+	return dst
 }
 
 func appendString(dst []byte, s string) []byte {

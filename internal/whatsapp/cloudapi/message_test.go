@@ -45,6 +45,10 @@ func TestAppendMessage(t *testing.T) {
 			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+5511900000001","type":"template","template":{"name":"ola","language":{"code":"pt_BR"}},"biz_opaque_callback_data":"c"}`},
 		{"template", Message{To: phone, Template: &TemplateSend{Name: "oferta_natal", Language: "pt_BR", Components: components}, Callback: "j1.db.7.1"},
 			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+5511900000001","type":"template","template":{"name":"oferta_natal","language":{"code":"pt_BR"},"components":[{"type":"header","parameters":[{"type":"image","image":{"id":"10375432"}}]},{"type":"body","parameters":[{"type":"text","text":"Ana"},{"type":"text","text":"20%"}]},{"type":"button","sub_type":"quick_reply","index":"0","parameters":[{"type":"payload","payload":"STOP:natal26"}]},{"type":"button","sub_type":"url","index":"1","parameters":[{"type":"text","text":"n3mtql"}]}]},"biz_opaque_callback_data":"j1.db.7.1"}`},
+		{"marketing", Message{To: phone, Marketing: &Marketing{ProductPolicy: "STRICT", ActivitySharing: new(false)}, Template: &TemplateSend{Name: "oferta", Language: "pt_BR"}, Callback: "c"},
+			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+5511900000001","type":"template","template":{"name":"oferta","language":{"code":"pt_BR"}},"product_policy":"STRICT","message_activity_sharing":false,"biz_opaque_callback_data":"c"}`},
+		{"marketing as Meta has it", Message{To: phone, Marketing: &Marketing{}, Template: &TemplateSend{Name: "oferta", Language: "pt_BR"}},
+			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+5511900000001","type":"template","template":{"name":"oferta","language":{"code":"pt_BR"}}}`},
 	} {
 		got := AppendMessage([]byte("before"), c.in)
 		if diff := cmp.Diff("before"+c.want, string(got)); diff != "" {

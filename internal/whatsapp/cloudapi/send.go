@@ -26,10 +26,21 @@ var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // Send posts one message. It returns an Answer only when Meta named the
 // message's id; see the package comment for what an error proves.
 func (c *Client) Send(ctx context.Context, numberID string, body []byte) (Answer, error) {
+	return c.sendTo(ctx, numberID, "/messages", body)
+}
+
+// SendMarketing posts one marketing template by the Marketing Messages API. An
+// account that is not onboarded to it sends by the Cloud API all the same, unless
+// the message's policy is STRICT.
+func (c *Client) SendMarketing(ctx context.Context, numberID string, body []byte) (Answer, error) {
+	return c.sendTo(ctx, numberID, "/marketing_messages", body)
+}
+
+func (c *Client) sendTo(ctx context.Context, numberID, edge string, body []byte) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.sendTimeout)
 	defer cancel()
 	var answer Answer
-	err := c.post(ctx, "send", c.base+"/"+url.PathEscape(numberID)+"/messages", "application/json", int64(len(body)), body, func(b []byte) error {
+	err := c.post(ctx, "send", c.base+"/"+url.PathEscape(numberID)+edge, "application/json", int64(len(body)), body, func(b []byte) error {
 		var parsed struct {
 			Contacts []struct {
 				WaID   text `json:"wa_id"`

@@ -218,6 +218,35 @@ func checkError(t *testing.T, err error) *Error {
 	return e
 }
 
+// The Marketing Messages API has an address of its own, and nothing else is
+// different.
+func TestSendMarketing(t *testing.T) {
+	var asked []string
+	srv := serve(t, true, func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.URL.String()+" "+r.Header.Get("Authorization"))
+		if len(asked) == 2 {
+			graph(w, 500, 134102)
+			return
+		}
+		_, _ = w.Write([]byte(accepted))
+	})
+	c := srv.client(t)
+	got, err := c.SendMarketing(t.Context(), "106540352242922", testBody())
+	if err != nil || got.Wamid == "" {
+		t.Errorf("%#v, %v", got, err)
+	}
+	_, err = c.SendMarketing(t.Context(), "106540352242922", testBody())
+	var e *Error
+	if !errors.As(err, &e) || e.Code != 134102 || !e.NotSent || e.Class != whatsapp.ClassStopCampaign {
+		t.Errorf("%v", err)
+	}
+	for _, a := range asked {
+		if a != "POST /v25.0/106540352242922/marketing_messages Bearer "+testToken {
+			t.Error(a)
+		}
+	}
+}
+
 func TestSendAccepted(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		for _, c := range []struct {

@@ -45,9 +45,11 @@ fuzz: ## fuzz everything that parses, FUZZTIME (10s) each
 script: ## play the scripts of testdata/script in fake time
 	$(GO) test ./internal/scripttest -count=1
 
-.PHONY: crash
-crash: ## kill the real process again and again, and compare both ledgers
-	$(GO) test ./internal/crashtest -run TestCrash -count=1 -v
+.PHONY: torture
+torture: ## break the real process in every way, TORTURE=full (hours) or small (a minute); figures go to var/torture.md
+	@mkdir -p var && rm -f var/torture.md
+	TORTURE=$(or $(TORTURE),full) TORTURE_TABLE=$(CURDIR)/var/torture.md $(GO) test ./internal/crashtest -run Torture -count=1 -timeout 0
+	@cat var/torture.md
 
 .PHONY: bench
 bench: ## measure the program on this machine, BENCH="--runs 1" (a quarter of an hour)

@@ -50,7 +50,7 @@ func TestTakenCallbacksSurviveKills(t *testing.T) {
 				phone := fmt.Sprintf("+551190000%04d", 1000+next)
 				next++
 				mu.Unlock()
-				if w.stop(client, phone) {
+				if w.says(client, phone) {
 					mu.Lock()
 					taken[phone] = true
 					mu.Unlock()
@@ -131,9 +131,9 @@ func (w *world) unapplied() (n int64) {
 	return n
 }
 
-// stop posts what Meta posts when somebody writes SAIR, and says whether it was
+// says posts what Meta posts when somebody writes SAIR, and says whether it was
 // taken.
-func (w *world) stop(client *http.Client, phone string) bool {
+func (w *world) says(client *http.Client, phone string) bool {
 	body := fmt.Sprintf(`{"object":"whatsapp_business_account","entry":[{"id":%q,"changes":[{"field":"messages","value":{"messaging_product":"whatsapp",`+
 		`"metadata":{"display_phone_number":"12025550100","phone_number_id":%q},"messages":[{"from":%q,"id":"wamid.%s","timestamp":"%d","type":"text","text":{"body":"SAIR"}}]}}]}]}`,
 		waba, number, strings.TrimPrefix(phone, "+"), strings.TrimPrefix(phone, "+"), time.Now().Unix())

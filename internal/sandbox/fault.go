@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,7 +61,10 @@ type Fault struct {
 	HTTPStatus int           `json:"http_status"` // 0: Meta's for the code; 502 for http_502_html
 	Process    bool          `json:"process"`     // error, http_502_html: the message exists all the same
 	Count      int           `json:"count"`       // how often; 0: once; negative: until removed
+	Chance     float64       `json:"chance"`      // that it meets a request that matches; 0: it meets each
 	Delay      time.Duration `json:"-"`
+
+	asked uint64 // how many requests matched
 }
 
 // facts is what a request offers to a Match.
@@ -92,6 +96,9 @@ func (s *Sandbox) AddFault(f Fault) (int, error) {
 	}
 	if f.HTTPStatus != 0 && (f.HTTPStatus < 400 || f.HTTPStatus > 599) {
 		return 0, fmt.Errorf("sandbox: fault with HTTP status %d; write one from 400 to 599, or none", f.HTTPStatus)
+	}
+	if !(f.Chance >= 0 && f.Chance <= 1) {
+		return 0, fmt.Errorf("sandbox: fault with a chance of %v; a chance is between 0 and 1", f.Chance)
 	}
 	if f.Delay < 0 {
 		return 0, errors.New("sandbox: fault with a negative delay")
@@ -139,6 +146,9 @@ func (s *Sandbox) takeFault(f facts) *Fault {
 		if !hit.Match.meets(f) {
 			continue
 		}
+		if s.faults[i].asked++; hit.Chance > 0 && s.luck(&s.faults[i]) >= hit.Chance {
+			continue
+		}
 		if s.faults[i].Count > 0 {
 			s.faults[i].Count--
 		}
@@ -149,6 +159,11 @@ func (s *Sandbox) takeFault(f facts) *Fault {
 		return &hit
 	}
 	return nil
+}
+
+// luck is the throw of the dice for a fault and one more request.
+func (s *Sandbox) luck(f *Fault) float64 {
+	return dice(s.cfg.Seed, "fault", strconv.Itoa(f.ID), strconv.FormatUint(f.asked, 10)).Float64()
 }
 
 // faultBefore answers the faults that leave the request unprocessed. It

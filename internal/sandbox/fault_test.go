@@ -166,3 +166,45 @@ func TestHangsEnd(t *testing.T) {
 		}
 	})
 }
+
+// A fault with a chance meets its share of the requests, the same ones with the
+// same seed, and no other fault stands behind it in vain.
+func TestFaultsByChance(t *testing.T) {
+	met := func() string {
+		var which strings.Builder
+		inBubble(t, nil, func(w *world) {
+			for _, f := range []Fault{{Kind: FaultError, Code: 131057, Chance: 0.1, Count: -1}, {Kind: FaultError, Code: 130429, Chance: 1, Count: 20}} {
+				if _, err := w.s.AddFault(f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 400 {
+				_, body, err := w.do("POST", sendPath, oferta(ana, ""))
+				if err != nil {
+					t.Fatal(err)
+				}
+				switch {
+				case strings.Contains(body, "131057"):
+					which.WriteByte('x')
+				case strings.Contains(body, "130429"):
+					which.WriteByte('o')
+				default:
+					which.WriteByte('.')
+				}
+			}
+		})
+		return which.String()
+	}
+	first := met()
+	if n := strings.Count(first, "x"); n < 20 || n > 70 || strings.Count(first, "o") != 20 {
+		t.Errorf("a tenth of 400 requests, and 20 others, met: %s", first)
+	}
+	if again := met(); again != first {
+		t.Errorf("the same seed met others:\n%s\n%s", first, again)
+	}
+	inBubble(t, nil, func(w *world) {
+		if _, err := w.s.AddFault(Fault{Kind: FaultResetAfter, Chance: 1.5}); err == nil {
+			t.Error("a chance of 1.5 was taken")
+		}
+	})
+}

@@ -108,6 +108,7 @@ type world struct {
 	heard map[int]int64 // inbound index to id
 
 	confirmed bool // the last step was done by Confirm
+	begun     bool // the last step was done by Begin
 }
 
 // now returns the message as it is known; known is false before the first word.
@@ -194,6 +195,11 @@ func (w *world) apply(tx *store.Tx, s step) (contact int64, changed []Change, er
 		}
 		if counted && counts && was.Provisional && !is.Provisional {
 			if w.confirmed, err = Confirm(tx, m.number, m.contact, m.id, touch.Since, is.At); err != nil || w.confirmed {
+				return m.contact, nil, err
+			}
+		}
+		if !counted && counts && is.Provisional {
+			if w.begun, err = Begin(tx, m.number, m.id, m.category, is.At); err != nil || w.begun {
 				return m.contact, nil, err
 			}
 		}
@@ -324,22 +330,23 @@ func begin(tx *store.Tx, h history) (*world, error) {
 // of arrival, and what did not change keeps its id.
 func TestRecomputeIsTheWholeHistory(t *testing.T) { checkHistories(t, false) }
 
-// So they are where Confirm may go the short way.
-func TestConfirmIsTheWholeHistory(t *testing.T) {
-	n, rounds := 0, 20
+// So they are where Confirm and Begin may go the short way.
+func TestShortWaysAreTheWholeHistory(t *testing.T) {
+	n, begun, rounds := 0, 0, 20
 	if testing.Short() {
 		rounds = 4
 	}
 	for range rounds { // what must not be missed is rare
-		n += checkHistories(t, true)
+		c, b := checkHistories(t, true)
+		n, begun = n+c, begun+b
 	}
-	if n < 20*rounds {
-		t.Errorf("only %d steps went the short way", n)
+	if n < 20*rounds || begun < 20*rounds {
+		t.Errorf("only %d and %d steps went the short way", n, begun)
 	}
 }
 
-// checkHistories returns how many steps Confirm did.
-func checkHistories(t *testing.T, sparse bool) (confirmed int) {
+// checkHistories returns how many steps Confirm did, and Begin.
+func checkHistories(t *testing.T, sparse bool) (confirmed, begun int) {
 	db := open(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		h := drawHistory(rt, sparse)
@@ -350,10 +357,13 @@ func checkHistories(t *testing.T, sparse bool) (confirmed int) {
 			}
 			var before []Row
 			for i, s := range h.steps {
-				w.confirmed = false
+				w.confirmed, w.begun = false, false
 				_, changed, err := w.apply(tx, s)
 				if w.confirmed {
 					confirmed++
+				}
+				if w.begun {
+					begun++
 				}
 				if err != nil {
 					return fmt.Errorf("step %d %+v: %w", i, s, err)
@@ -362,7 +372,7 @@ func checkHistories(t *testing.T, sparse bool) (confirmed int) {
 				if err != nil {
 					return fmt.Errorf("step %d %+v: %w", i, s, err)
 				}
-				if err := compare(before, rows, changed, s.inbound < 0 && !w.confirmed); err != nil {
+				if err := compare(before, rows, changed, s.inbound < 0 && !w.confirmed && !w.begun); err != nil {
 					return fmt.Errorf("step %d %+v: %w", i, s, err)
 				}
 				before = rows
@@ -373,7 +383,7 @@ func checkHistories(t *testing.T, sparse bool) (confirmed int) {
 			rt.Fatal(err)
 		}
 	})
-	return confirmed
+	return confirmed, begun
 }
 
 // order2 puts false before true.

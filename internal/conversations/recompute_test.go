@@ -365,7 +365,7 @@ func explain(t *testing.T, tx *store.Tx, s *store.Stmt) []string {
 
 func TestNoStatementWalksATable(t *testing.T) {
 	write(t, open(t), func(tx *store.Tx) error {
-		for _, s := range []*store.Stmt{sqlPerson, sqlUnmerged, sqlMembers, sqlStored, sqlUpdate, sqlDelete, sqlFacts, sqlWindow,
+		for _, s := range []*store.Stmt{sqlPerson, sqlBegin, sqlUnmerged, sqlMembers, sqlStored, sqlUpdate, sqlDelete, sqlFacts, sqlWindow,
 			sqlInWindow, sqlDropWindows, sqlInboundID, sqlAnswered, sqlList, sqlListOfOne, sqlCount, sqlCountOfOne} {
 			for _, line := range explain(t, tx, s) {
 				if strings.HasPrefix(line, "SCAN") || strings.Contains(line, "AUTOMATIC") {

@@ -157,14 +157,19 @@ func (d *Daemon) outcomes(tx *store.Tx, out []outbox.Outcome) error {
 		if o.Since.IsZero() || o.Contact == 0 {
 			continue
 		}
-		if !o.Confirmed.IsZero() {
-			did, err := conversations.Confirm(tx, o.Number, o.Contact, o.Message, o.Since, o.Confirmed)
-			if err != nil {
-				return err
-			}
-			if did {
-				continue
-			}
+		var did bool
+		var err error
+		switch {
+		case !o.Confirmed.IsZero():
+			did, err = conversations.Confirm(tx, o.Number, o.Contact, o.Message, o.Since, o.Confirmed)
+		case o.To == outbox.Accepted:
+			did, err = conversations.Begin(tx, o.Number, o.Message, o.Category, o.Since)
+		}
+		if err != nil {
+			return err
+		}
+		if did {
+			continue
 		}
 		touches = append(touches, conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since})
 	}

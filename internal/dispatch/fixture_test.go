@@ -366,9 +366,18 @@ func (h *house) follow(tx *store.Tx, out []outbox.Outcome) error {
 func recompute(tx *store.Tx, out []outbox.Outcome) error {
 	var touches []conversations.Touch
 	for _, o := range out {
-		if !o.Since.IsZero() && o.Contact > 0 {
-			touches = append(touches, conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since})
+		if o.Since.IsZero() || o.Contact == 0 {
+			continue
 		}
+		if o.To == outbox.Accepted {
+			if did, err := conversations.Begin(tx, o.Number, o.Message, o.Category, o.Since); did || err != nil {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		touches = append(touches, conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since})
 	}
 	_, err := conversations.Recompute(tx, touches...)
 	return err

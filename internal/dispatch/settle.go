@@ -24,11 +24,13 @@ func (l *lane) settle(tx *store.Tx, batch []result) (judged []result, err error)
 	}
 	judged = slices.Clone(batch)
 	results := make([]outbox.Result, len(judged))
+	s := settling{lane: l, tx: tx}
 	for i := range judged {
-		if err := l.judge(tx, &judged[i]); err != nil {
+		if err := s.judge(&judged[i]); err != nil {
 			return nil, err
 		}
 		results[i] = judged[i].Result
+		results[i].Claimed = &judged[i].message
 	}
 	out, err := outbox.Settle(tx, results)
 	if err != nil {
@@ -37,30 +39,52 @@ func (l *lane) settle(tx *store.Tx, batch []result) (judged []result, err error)
 	return judged, l.d.tell(tx, out)
 }
 
+// settling is what the results of one transaction have in common.
+type settling struct {
+	*lane
+	tx     *store.Tx
+	holds  []outbox.Hold // that stand, while looked is true: read once, not for each acceptance
+	looked bool
+}
+
 // judge decides about one result with what the database knows.
-func (l *lane) judge(tx *store.Tx, r *result) error {
+func (s *settling) judge(r *result) error {
 	switch {
 	case r.To == outbox.Accepted || r.To == outbox.AcceptedHeld:
 		var err error
-		r.At = tx.Now() // the ledger knows one clock
-		r.InWindow, err = conversations.InWindowAt(tx, r.stream.Number, r.message.Contact, r.At)
+		r.At = s.tx.Now() // the ledger knows one clock
+		r.InWindow, err = conversations.InWindowAt(s.tx, r.stream.Number, r.message.Contact, r.At)
 		if err != nil {
 			return err
 		}
-		if err := learn(tx, r); err != nil {
+		if err := learn(s.tx, r); err != nil {
 			return err
 		}
-		return gate.LiftProbed(tx, r.stream)
+		return s.lift(r)
 	case r.To == outbox.Unknown:
 		if r.unknowns < unknownLimit {
 			return nil
 		}
-		return l.breaker(tx, r)
+		s.looked = false
+		return s.breaker(s.tx, r)
 	case r.To == outbox.Failed && r.code.Class != "":
-		return l.react(tx, r)
+		s.looked = false
+		return s.react(s.tx, r)
 	default:
 		return nil
 	}
+}
+
+// lift lifts the holds that let an accepted message through.
+func (s *settling) lift(r *result) (err error) {
+	if !s.looked {
+		if s.holds, err = outbox.Holds(s.tx); err != nil {
+			return err
+		}
+	}
+	lifted, err := gate.LiftProbed(s.tx, s.holds, r.stream)
+	s.looked = !lifted
+	return err
 }
 
 // breaker stops a number that does not answer; of codes their template alone.

@@ -143,20 +143,18 @@ func Requeues(s outbox.Stream, c whatsapp.Code, attempt int, after time.Duration
 	}
 }
 
-// LiftProbed lifts the holds that let this message through: Meta took it.
-func LiftProbed(tx *store.Tx, s outbox.Stream) error {
-	holds, err := outbox.Holds(tx)
-	if err != nil {
-		return err
-	}
+// LiftProbed lifts those of the holds that stand that let this message through:
+// Meta took it. It says whether there were any.
+func LiftProbed(tx *store.Tx, holds []outbox.Hold, s outbox.Stream) (lifted bool, err error) {
 	for _, h := range holds {
 		if h.Probe && h.Tries > 0 && h.Stops(&s) {
 			if err := outbox.LiftOne(tx, h, "probe"); err != nil {
-				return err
+				return lifted, err
 			}
+			lifted = true
 		}
 	}
-	return nil
+	return lifted, nil
 }
 
 func backoff(attempt int, base, most time.Duration) time.Duration {

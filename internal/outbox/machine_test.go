@@ -25,8 +25,9 @@ type machine struct {
 	*world
 	model    *model
 	people   []int64
-	last     map[int64]row // as the last check found them
-	requeued map[int64]int // since then: message → attempt whose result said so
+	last     map[int64]row     // as the last check found them
+	claimed  map[int64]Message // as Apply last returned them
+	requeued map[int64]int     // since then: message → attempt whose result said so
 }
 
 // TestOutboxAgainstItsModel plays random verbs, in random order, with crashes
@@ -35,7 +36,7 @@ type machine struct {
 func TestOutboxAgainstItsModel(t *testing.T) {
 	w := newWorld(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		m := &machine{world: w, model: newModel(), people: []int64{1, 2, 3, 4, 5}, requeued: map[int64]int{}}
+		m := &machine{world: w, model: newModel(), people: []int64{1, 2, 3, 4, 5}, requeued: map[int64]int{}, claimed: map[int64]Message{}}
 		m.reset(rt)
 		rt.Repeat(map[string]func(*rapid.T){
 			"enqueue": m.enqueue, "apply": m.apply, "apply again": m.apply, "settle": m.settle, "settle again": m.settle,
@@ -212,6 +213,7 @@ func (m *machine) apply(rt *rapid.T) {
 		}
 	})
 	for _, c := range claimed {
+		m.claimed[c.ID] = c
 		r := m.model.rows[c.ID]
 		if r.State != Sending || c.State != Sending || c.Attempt != r.Attempt || c.ClaimedAt != m.model.now {
 			rt.Fatalf("claimed %d in state %s, attempt %d; the model has %s, %d", c.ID, c.State, c.Attempt, r.State, r.Attempt)
@@ -227,6 +229,9 @@ func (m *machine) result(rt *rapid.T, id int64) Result {
 	case Accepted, AcceptedHeld:
 		res.Wamid, res.At = wamid(id, res.Attempt), m.wall
 		res.InWindow = inWindow(millis(res.At))
+		if c, ok := m.claimed[id]; ok && rapid.IntRange(0, 3).Draw(rt, "with its claim") > 0 {
+			res.Claimed = &c
+		}
 	case Queued:
 		res.Reason, res.Code = "retry", 2
 		res.Retry = m.wall.Add(time.Duration(2*rapid.IntRange(0, 9).Draw(rt, "retry")) * time.Millisecond)

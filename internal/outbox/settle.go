@@ -12,7 +12,8 @@ import (
 type Result struct {
 	Message  int64
 	Attempt  int
-	To       State // Accepted, AcceptedHeld, Queued (surely not sent), Unknown, Failed
+	Claimed  *Message // as Apply returned it, where the caller has it: an acceptance then costs one statement
+	To       State    // Accepted, AcceptedHeld, Queued (surely not sent), Unknown, Failed
 	Wamid    whatsapp.Wamid
 	At       time.Time // when the answer came; of an acceptance
 	InWindow bool      // accepted inside an open service window
@@ -25,6 +26,11 @@ type Result struct {
 var (
 	sqlAccept = store.SQL(`UPDATE messages SET state = ?3, accepted_at = ?4, wamid = ?5, held = ?6, in_window = ?7, ended_at = ?4
 		WHERE id = ?1 AND attempt = ?2 AND state = 'sending'`)
+	// sqlAcceptAlone is sqlAccept for a message of which nothing has been heard
+	// since it was claimed.
+	sqlAcceptAlone = store.SQL(`UPDATE messages SET state = ?3, accepted_at = ?4, wamid = ?5, held = ?6, in_window = ?7, ended_at = ?4
+		WHERE id = ?1 AND attempt = ?2 AND state = 'sending' AND wamid = ''
+		AND accepted_at = 0 AND sent_at = 0 AND delivered_at = 0 AND read_at = 0 AND failed_at = 0`)
 	sqlRequeue = store.SQL(`UPDATE messages SET state = 'queued', attempt = attempt - ?3, not_before = ?4, reason = ?5, code = ?6
 		WHERE id = ?1 AND attempt = ?2 AND state = 'sending'`)
 	sqlSettle = store.SQL(`UPDATE messages SET state = ?3, reason = ?4, code = ?5, failed_at = ?6, ended_at = ?7
@@ -39,7 +45,13 @@ var (
 // acceptance is kept. A requeued message whose deadline has passed expires instead.
 func Settle(tx *store.Tx, results []Result) ([]Outcome, error) {
 	c := begin(tx)
-	for _, r := range results {
+	for i := range results {
+		r := &results[i]
+		if done, err := c.accept(r); err != nil {
+			return nil, err
+		} else if done {
+			continue
+		}
 		before, ok, err := ByID(tx, r.Message)
 		if err != nil {
 			return nil, err
@@ -49,9 +61,9 @@ func Settle(tx *store.Tx, results []Result) ([]Outcome, error) {
 		}
 		after := before
 		if before.State == Sending {
-			err = settle(tx, &after, r)
+			err = settle(tx, &after, *r)
 		} else if r.To == Accepted || r.To == AcceptedHeld {
-			err = adopt(tx, &after, r)
+			err = adopt(tx, &after, *r)
 		}
 		if err != nil {
 			return nil, err
@@ -68,6 +80,22 @@ func Settle(tx *store.Tx, results []Result) ([]Outcome, error) {
 		}
 	}
 	return c.end()
+}
+
+// accept writes an acceptance without reading the message first: what it is
+// where the statement finds it, its claim has told.
+func (c *changes) accept(r *Result) (done bool, err error) {
+	if r.Claimed == nil || r.Claimed.Attempt != r.Attempt || r.To != Accepted && r.To != AcceptedHeld {
+		return false, nil
+	}
+	after := *r.Claimed
+	after.State, after.Held, after.AcceptedAt, after.Wamid = r.To, r.To == AcceptedHeld, store.Millis(r.At), r.Wamid
+	after.Reason, after.Code = r.Reason, r.Code
+	n, err := c.tx.Exec(sqlAcceptAlone, r.Message, r.Attempt, string(r.To), after.AcceptedAt, string(r.Wamid), after.Held, r.InWindow)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, c.moved(r.Claimed, &after)
 }
 
 func settle(tx *store.Tx, m *Message, r Result) error {

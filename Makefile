@@ -51,6 +51,10 @@ torture: ## break the real process in every way, TORTURE=full (hours) or small (
 	TORTURE=$(or $(TORTURE),full) TORTURE_TABLE=$(CURDIR)/var/torture.md $(GO) test ./internal/crashtest -run Torture -count=1 -timeout 0
 	@cat var/torture.md
 
+.PHONY: seeded
+seeded: ## plant known bugs, one at a time: the test that guards against each must fail (minutes)
+	SEEDED=1 $(GO) test ./internal/seeded -count=1 -v -timeout 60m
+
 .PHONY: bench
 bench: ## measure the program on this machine, BENCH="--runs 1" (a quarter of an hour)
 	$(GO) run ./cmd/janela bench all $(BENCH)

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -462,5 +463,41 @@ func BenchmarkWrite(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 			b.ReportMetric(float64(db.Commits()-commits)/float64(b.N), "commits/row")
 		})
+	}
+}
+
+// Another process that tries to write is told so at once, and not when our own
+// transaction has read already and can no longer become a writing one.
+func TestATurnHoldsTheLockFromItsBeginning(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	db, err := store.Open(t.Context(), store.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	other, err := sql.Open("sqlite3", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	begin := func() error {
+		_, err := other.Exec("BEGIN IMMEDIATE; ROLLBACK")
+		return err
+	}
+	if err := begin(); err != nil {
+		t.Fatalf("nobody writes, and yet: %v", err)
+	}
+	other.SetMaxOpenConns(1)
+	if _, err := other.Exec("PRAGMA busy_timeout = 0"); err != nil {
+		t.Fatal(err)
+	}
+	err = db.Write(t.Context(), func(*store.Tx) error { // which has not said a word yet
+		if begin() == nil {
+			t.Error("another connection may write in the middle of a turn")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

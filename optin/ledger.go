@@ -21,7 +21,8 @@ var (
 	sqlStandings = store.SQL(`SELECT k.contact_id, k.scope, k.granted_at, k.revoked_at, k.grant_event, k.revoke_event
 		FROM contacts c JOIN contacts m ON m.root = c.root JOIN consents k ON k.contact_id = m.id
 		WHERE c.id = ?1 AND k.category = ?2 ORDER BY k.contact_id, k.scope`)
-	sqlHistory = store.SQL(`SELECT e.id, e.contact_id, e.category, e.kind, e.scope, e.purpose, e.source, e.evidence, e.actor, e.at, e.recorded_at
+	sqlLastGrant = store.SQL(`SELECT COALESCE(MAX(granted_at), 0) FROM consents WHERE contact_id = ?1 AND category = ?2`)
+	sqlHistory   = store.SQL(`SELECT e.id, e.contact_id, e.category, e.kind, e.scope, e.purpose, e.source, e.evidence, e.actor, e.at, e.recorded_at
 		FROM contacts c JOIN contacts m ON m.root = c.root JOIN consent_events e ON e.contact_id = m.id
 		WHERE c.id = ?1 ORDER BY e.id`)
 )
@@ -30,6 +31,9 @@ var (
 // event is there already: fresh is false then, and e.ID the one that is. moved
 // says that the event is now the latest of its kind.
 func (e *Event) append(tx *store.Tx) (fresh, moved bool, err error) {
+	if err := e.afterGrants(tx); err != nil {
+		return false, false, err
+	}
 	have, ok, err := store.Value[int64](tx, sqlHave, e.Contact, e.Category, e.Kind, e.Scope, e.Purpose, e.Source, store.Millis(e.At))
 	if err != nil || ok {
 		e.ID = have
@@ -38,10 +42,28 @@ func (e *Event) append(tx *store.Tx) (fresh, moved bool, err error) {
 	return e.appendNew(tx)
 }
 
+// afterGrants puts a revocation behind the grants of a clock that was ahead: by
+// the clock as it is now they were given in the future, and whoever stops now
+// stops after them.
+func (e *Event) afterGrants(tx *store.Tx) error {
+	if e.Kind != kindRevoke {
+		return nil
+	}
+	last, _, err := store.Value[int64](tx, sqlLastGrant, e.Contact, e.Category)
+	if err != nil || last <= store.Millis(tx.Wall()) {
+		return err
+	}
+	e.RecordedAt = store.Time(max(last, store.Millis(tx.Now())))
+	e.At = e.RecordedAt
+	return nil
+}
+
 // appendNew is append for an event that cannot be there yet. Its instant in
 // consents is never later than that of recording: see doc.go.
 func (e *Event) appendNew(tx *store.Tx) (fresh, moved bool, err error) {
-	e.RecordedAt = tx.Now()
+	if e.RecordedAt.IsZero() {
+		e.RecordedAt = tx.Now()
+	}
 	e.ID = tx.NewID()
 	_, err = tx.Exec(sqlAppend, e.ID, e.Contact, e.Category, e.Kind, e.Scope, e.Purpose, e.Source, e.Evidence.json(), e.Actor,
 		store.Millis(e.At), store.Millis(e.RecordedAt))

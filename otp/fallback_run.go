@@ -235,7 +235,7 @@ func (c *courier) claim(tx *store.Tx, free int) (leave []handover, next time.Dur
 	if err != nil || !ok {
 		return leave, hookIdle, err
 	}
-	return leave, min(max(store.Time(at).Sub(tx.Now()), 0)+time.Millisecond, hookIdle), nil
+	return leave, min(store.Takes(tx, max(store.Time(at).Sub(tx.Now()), 0)+time.Millisecond), hookIdle), nil
 }
 
 // judge claims one row, or ends it.

@@ -33,7 +33,7 @@
 // Invariants:
 //   - a slot is unique by (key, civil, zone), and leaves 'due' by compare-and-set:
 //     it fires once over restarts, crashes and steps of the clock
-//   - through never goes back
+//   - through never goes back, but by Rewind
 //   - an active schedule that has a slot to come has it as a row
 //   - robfig/cron parses and computes; it keeps no time and no memory here
 package scheduler

@@ -111,7 +111,7 @@ func (l *Loop) look(ctx context.Context) (keys []string, wait time.Duration, err
 		}
 		soonest, ok, err := store.Value[int64](q, sqlSoonest, now)
 		if ok {
-			wait = min(wait, time.Duration(soonest-now)*time.Millisecond)
+			wait = min(wait, store.Takes(q, time.Duration(soonest-now)*time.Millisecond))
 		}
 		return err
 	})

@@ -9,7 +9,7 @@ import (
 // takes the transaction's Now, which never goes backwards and is the same for
 // all that is decided together.
 var clocks = map[string]string{
-	"store.Open":                      "the one clock of decisions, unless Config.Wall replaces it",
+	"store.newClock":                  "the one clock of decisions, unless Config.Wall replaces it, and the one that it is watched by",
 	"store.writer.turn":               "bounds how long a batch takes",
 	"store.writer.next":               "bounds how long a batch takes",
 	"campaigns.Campaigns.raise":       "when an alert was first seen, for people",

@@ -46,7 +46,7 @@ func reasonsInCode(t *testing.T) map[string]string {
 	h := open(t)
 	for _, f := range h.code() {
 		switch short(f.pkg) {
-		case "outbox", "gate", "campaigns", "otp", "dispatch", "intake", "account", "httpapi", "daemon":
+		case "outbox", "gate", "guard", "campaigns", "otp", "dispatch", "intake", "account", "httpapi", "daemon":
 			inPassing(h, f, out)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"janela/internal/dispatch"
 	"janela/internal/failpoint"
 	"janela/internal/feed"
+	"janela/internal/guard"
 	"janela/internal/hooks"
 	"janela/internal/httpapi"
 	"janela/internal/intake"
@@ -39,6 +40,7 @@ type Options struct {
 	// Listen and Dial replace the network, for scripts in fake time.
 	Listen  func(network, address string) (net.Listener, error)
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	Look    time.Duration // how often the machine is looked at; 0: every second
 	Version string
 }
 
@@ -48,6 +50,7 @@ type Daemon struct {
 	opt           Options
 	log           *slog.Logger
 	db            *store.DB
+	guard         *guard.Guard
 	sandbox       *sandbox.Sandbox // nil with a real account
 	secrets       secrets
 	clients       *clients
@@ -107,6 +110,7 @@ func (d *Daemon) build(ctx context.Context) error {
 		return err
 	}
 	d.onStop("database", d.db.Close)
+	d.guard = guard.New(guard.Config{DB: d.db, Every: d.opt.Look, Log: d.log})
 	if d.secrets, err = d.openSecrets(); err != nil {
 		return err
 	}
@@ -251,6 +255,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.guard.Begin(ctx); err != nil {
+		return err
+	}
 	if d.sandbox != nil {
 		if err := d.importSandboxConsents(ctx); err != nil {
 			return err
@@ -264,6 +271,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	for _, s := range servers {
 		doors.Go(func() { s.serve(doorsCtx, d.log) })
 	}
+	d.loop(doorsCtx, &doors, "machine", d.guard.Run)
 	d.loop(doorsCtx, &doors, "callbacks", d.intake.Run)
 	d.loop(doorsCtx, &doors, "webhooks", d.hooks.Run)
 	d.loop(ctx, &rooms, "feed", d.feed.Run)

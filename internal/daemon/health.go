@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"janela/internal/account"
+	"janela/internal/guard"
 	"janela/internal/outbox"
 	"janela/internal/store"
 )
@@ -36,6 +37,11 @@ func (d *Daemon) health(ctx context.Context) Health {
 			return err
 		}
 		more, err := d.hearingAlerts(q)
+		h.Alerts = append(h.Alerts, more...)
+		if err != nil {
+			return err
+		}
+		more, err = guard.Alerts(q)
 		h.Alerts = append(h.Alerts, more...)
 		return err
 	})

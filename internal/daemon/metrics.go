@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"janela/internal/conversations"
+	"janela/internal/guard"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -123,7 +124,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 			return err
 		}
 		more, err := m.d.codeAlerts(q)
-		alerts += len(more) + len(heard)
+		if err != nil {
+			return err
+		}
+		machine, err := guard.Alerts(q)
+		alerts += len(more) + len(heard) + len(machine)
 		if err != nil {
 			return err
 		}

@@ -235,7 +235,7 @@ func (l *lane) claim(tx *store.Tx, free int) ([]ticket, time.Duration, error) {
 	}
 	sleep := idle
 	if !opens.IsZero() {
-		sleep = min(sleep, max(opens.Sub(tx.Now()), 0)+time.Millisecond)
+		sleep = min(sleep, store.Takes(tx, max(opens.Sub(tx.Now()), 0)+time.Millisecond))
 	}
 	for _, wait := range c.waits {
 		sleep = min(sleep, wait)
@@ -286,6 +286,7 @@ func (c *claiming) from(o gate.Open) (time.Duration, error) {
 		return pause(pacer.lanes[c.lane.lane], own), nil
 	}
 	room, wait := c.room(o.Stream, c.tx.Now())
+	wait = store.Takes(c.tx, wait)
 	var ids []int64 // of messages to people who count already, where the limit lets nobody else through
 	if room > 0 {
 		n = min(n, room)
@@ -352,7 +353,7 @@ func (l *lane) again(tx *store.Tx, o gate.Open, moved int, p *pacer, own *bucket
 		return idle, err
 	}
 	if wait := store.Time(due).Sub(tx.Now()); due > 0 && wait > 0 {
-		return wait + time.Millisecond, nil
+		return store.Takes(tx, wait+time.Millisecond), nil
 	}
 	if moved == 0 {
 		return time.Second, nil // nothing moved although something is due: a hold came between

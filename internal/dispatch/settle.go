@@ -174,6 +174,7 @@ func (l *lane) count(now time.Time, judged []result) {
 func (d *Dispatcher) Sweep(ctx context.Context) error {
 	tick := time.NewTicker(30 * time.Second)
 	defer tick.Stop()
+	jumps := d.cfg.DB.Wakes(store.JumpTopic)
 	for {
 		for n := 200; n == 200; {
 			err := d.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
@@ -199,6 +200,7 @@ func (d *Dispatcher) Sweep(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-jumps:
 		}
 	}
 }

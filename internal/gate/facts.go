@@ -80,6 +80,7 @@ func FactsOfStream(q store.Querier, s outbox.Stream, holds []outbox.Hold) (Strea
 			f.Holds = append(f.Holds, h)
 		}
 	}
+	f.Behind = max(q.Now().Sub(q.Wall()), 0)
 	f.Fileless, err = fileless(q, s)
 	return f, err
 }

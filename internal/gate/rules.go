@@ -42,6 +42,7 @@ type StreamFacts struct {
 	Listed   bool          // Meta lists the template
 	Holds    []outbox.Hold // that concern the stream
 	Fileless bool          // a file that its messages show is not at Meta, or will soon be gone
+	Behind   time.Duration // how far the wall clock is behind now, because it was set back
 }
 
 // MessageFacts is what is known of one message and its recipient.
@@ -87,11 +88,28 @@ func DecideStream(f StreamFacts, now time.Time) []Verdict {
 	if f.Fileless {
 		out = append(out, Verdict{Kind: Wait, Reason: MediaExpired, Detail: "a file that the message shows is not at Meta any more; it is uploaded again"})
 	}
-	if !f.Stream.Windows.Open(now) {
-		until, _ := f.Stream.Windows.Next(now)
+	if until, open := inWindows(f.Stream.Windows, now, f.Behind); !open {
 		out = append(out, Verdict{Wait, OutsideWindow, until, "outside its sending windows"})
 	}
 	return out
+}
+
+// inWindows reports whether messages may leave, and if not when they may. People
+// live by the wall clock: while it is behind, a window is open when both say so.
+func inWindows(w outbox.Windows, now time.Time, behind time.Duration) (until time.Time, open bool) {
+	until, ok := w.Next(now)
+	if !ok || until.After(now) {
+		return until, false
+	}
+	if behind <= 0 {
+		return until, true
+	}
+	wall := now.Add(-behind)
+	opens, ok := w.Next(wall)
+	if !ok {
+		return time.Time{}, false
+	}
+	return now.Add(opens.Sub(wall)), !opens.After(wall)
 }
 
 func holdDetail(h outbox.Hold) string {

@@ -88,6 +88,12 @@ func TestDecide(t *testing.T) {
 		}, Verdict{Kind: Wait, Reason: CategoryDrift}},
 
 		{"within its windows", func(f *StreamFacts, _ *MessageFacts) { f.Stream.Windows = weekday }, Verdict{}},
+		{"within its windows, and people are not there yet", func(f *StreamFacts, _ *MessageFacts) { f.Stream.Windows, f.Behind = weekday, 20*time.Minute },
+			Verdict{Kind: Wait, Reason: OutsideWindow, Until: at(20)}},
+		{"within its windows, by both clocks", func(f *StreamFacts, _ *MessageFacts) { f.Stream.Windows, f.Behind = weekday, 7*24*time.Hour }, Verdict{}},
+		{"no windows, and people are far behind", func(f *StreamFacts, _ *MessageFacts) { f.Behind = 20 * time.Minute }, Verdict{}},
+		{"outside its windows, and people are behind", func(f *StreamFacts, _ *MessageFacts) { f.Stream.Windows, f.Behind = later, 20*time.Minute },
+			Verdict{Kind: Wait, Reason: OutsideWindow, Until: at(60)}},
 		{"outside its windows", func(f *StreamFacts, _ *MessageFacts) { f.Stream.Windows = later }, Verdict{Kind: Wait, Reason: OutsideWindow, Until: at(60)}},
 		{"windows that never open", func(f *StreamFacts, _ *MessageFacts) { f.Stream.Windows = never }, Verdict{Kind: Wait, Reason: OutsideWindow}},
 		{"not due", func(_ *StreamFacts, m *MessageFacts) { m.NotBefore = ms(1) }, Verdict{Kind: Wait, Reason: NotDue, Until: at(1)}},

@@ -131,5 +131,5 @@ func (w *worker) sleep(tx *store.Tx, health *health, flying int) (time.Duration,
 	} else if flying > 0 && !at.After(tx.Now()) {
 		return idle, nil // all requests that may be made are
 	}
-	return min(max(at.Sub(tx.Now()), 0)+time.Millisecond, idle), nil
+	return min(store.Takes(tx, max(at.Sub(tx.Now()), 0)+time.Millisecond), idle), nil
 }

@@ -112,7 +112,7 @@ func (in *Intake) watch(ctx context.Context, started *time.Time) error {
 	}
 	act := false
 	err := in.cfg.DB.Read(ctx, func(q *store.Snap) error {
-		if started.IsZero() {
+		if started.IsZero() || started.After(q.Now()) { // Now went back: the clock was accepted as it is
 			*started = q.Now()
 		}
 		h, _, err := store.Get[hearing](q, sqlHearing)

@@ -25,6 +25,7 @@
 //	start, stop                      stop is SIGTERM
 //	crash [when TIME QUERY]          kill -9, now or as soon as the query has a row
 //	advance DURATION, until TIME
+//	wall +1h | -24h | 0s             janela's wall clock is set to so far from the true time; the monotonic one goes on
 //	drop FILE [as NAME] …            into the campaigns folder; remove NAME …
 //	audience NAME p1-p40             a file with these people in it
 //	picture NAME …                   a small JPEG, each another, in the campaigns folder
@@ -87,7 +88,7 @@
 //	expect-states STATE=N …          of all messages; no others
 //	expect-wait WHO REASON           what the gate says of it
 //	expect-rows FILE QUERY           FILE is in the archive; instants and numbers are made readable
-//	expect-hold SCOPE REASON, expect-no-hold
+//	expect-hold SCOPE REASON, expect-no-hold [REASON]
 //	expect-alert TEXT, expect-no-alert
 //	expect-log TEXT, expect-no-log TEXT
 //	expect-refusals [CODE=N|some …]  of Meta

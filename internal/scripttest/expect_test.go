@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -308,8 +309,11 @@ func expectHold(w *world, l line) error {
 	return fmt.Errorf("the holds are:\n%s", strings.Join(holds, "\n"))
 }
 
-func expectNoHold(w *world, _ line) error {
+func expectNoHold(w *world, l line) error {
 	holds, err := w.holds()
+	if len(l.words) > 0 {
+		holds = slices.DeleteFunc(holds, func(h string) bool { return !strings.HasSuffix(h, " | "+l.words[0]) })
+	}
 	if err == nil && len(holds) > 0 {
 		return fmt.Errorf("the holds are:\n%s", strings.Join(holds, "\n"))
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 
@@ -28,6 +29,7 @@ type world struct {
 	net     *network
 	logs    *logs
 	env     map[string]string // settings laid over config.toml
+	skew    atomic.Int64      // how far janela's wall clock is from the true one, ns
 	meta    *meta
 	house   *house            // nil while janela is not running
 	alerts  map[string]bool   // every alert that was seen at an expectation
@@ -161,7 +163,8 @@ func (w *world) start() error {
 	h := &house{host: w.net.host(), done: make(chan error, 1)}
 	var ctx context.Context
 	ctx, h.cancel = context.WithCancel(context.Background())
-	h.d, err = daemon.New(ctx, daemon.Options{Config: cfg, Log: w.log(), Listen: h.host.listen, Dial: h.host.dial, Version: "script"})
+	h.d, err = daemon.New(ctx, daemon.Options{Config: cfg, Log: w.log(), Listen: h.host.listen, Dial: h.host.dial, Version: "script",
+		Wall: func() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) }, Look: 15 * time.Second})
 	if err != nil {
 		h.cancel()
 		return err

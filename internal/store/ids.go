@@ -41,7 +41,7 @@ func (tx *Tx) NewID() int64 {
 func (tx *Tx) keepMark() error {
 	i := tx.ids
 	i.pending = i.saved
-	if i.next <= i.saved.ceiling && tx.now < i.saved.clock+int64(reserve/time.Millisecond) {
+	if !tx.accept && i.next <= i.saved.ceiling && tx.now < i.saved.clock+int64(reserve/time.Millisecond) {
 		return nil
 	}
 	if i.next > i.saved.ceiling {
@@ -51,6 +51,9 @@ func (tx *Tx) keepMark() error {
 		}
 	}
 	i.pending.clock = tx.now
-	_, err := tx.Exec(sqlReserve, "clock", strconv.FormatInt(tx.now, 10))
+	if tx.accept {
+		i.pending.clock = tx.wall
+	}
+	_, err := tx.Exec(sqlReserve, "clock", strconv.FormatInt(i.pending.clock, 10))
 	return err
 }

@@ -38,7 +38,8 @@ type Config struct {
 // DB is an open database. Its methods may be called from any goroutine.
 type DB struct {
 	name        string
-	wall        func() time.Time
+	clock       *clock
+	onJump      func(*Tx, Jump) error
 	lock        *flock.Flock
 	free        chan *conn // idle readers
 	readerCount int
@@ -67,14 +68,11 @@ const maxReaders = 4
 // date, and starts the writer. It refuses a file that another process holds
 // (ErrLocked), and one that a newer janela has written.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
-	if cfg.Wall == nil {
-		cfg.Wall = time.Now
-	}
 	if err := os.MkdirAll(filepath.Dir(cfg.Path), 0o700); err != nil {
 		return nil, fmt.Errorf("store: make the database's folder: %w", err)
 	}
 	db := &DB{
-		wall:   cfg.Wall,
+		clock:  newClock(cfg.Wall),
 		lock:   flock.New(cfg.Path+".lock", flock.SetPermissions(0o600)),
 		urgent: make(chan *job, 1024),
 		bulk:   make(chan *job, 1024),
@@ -186,9 +184,10 @@ func (db *DB) release() error {
 	return errors.Join(errs...)
 }
 
-// current returns the wall clock in ms, never lower than it returned before.
+// current returns the wall clock in ms, never lower than it returned before,
+// unless AcceptWall said so.
 func (db *DB) current() int64 {
-	now := Millis(db.wall())
+	now := db.clock.look()
 	for {
 		last := db.now.Load()
 		if now <= last {

@@ -24,7 +24,8 @@ func (db *DB) Commits() int64 { return db.stats.commits.Load() }
 // Querier is what can be asked: a transaction or a snapshot. Rules and reports
 // take it, so that they are written once.
 type Querier interface {
-	Now() time.Time // one instant per transaction, never earlier than the one before
+	Now() time.Time  // one instant per transaction, never earlier than the one before
+	Wall() time.Time // the wall clock: earlier than Now while that was set back
 	prepared(*Stmt) (*prepared, error)
 	carries() *sync.Map
 }
@@ -35,8 +36,11 @@ type Tx struct {
 	conn  *conn
 	ids   *ids
 	now   int64
+	wall  int64
 	wakes []Topic
 	ran   int
+
+	accept bool // Now goes back to the wall clock
 }
 
 // Now is the transaction's one instant, in UTC.
@@ -136,6 +140,7 @@ type Snap struct {
 	db   *DB
 	conn *conn
 	now  int64
+	wall int64
 }
 
 // Now is the snapshot's one instant, in UTC.
@@ -163,7 +168,8 @@ func (db *DB) Read(ctx context.Context, fn func(*Snap) error) error {
 		return fmt.Errorf("store: begin reading: %w", err)
 	}
 	defer func() { _ = c.exec("ROLLBACK") }()
-	return fn(&Snap{db: db, conn: c, now: db.current()})
+	now := db.current()
+	return fn(&Snap{db: db, conn: c, now: now, wall: db.clock.shown()})
 }
 
 // Carry keeps a value with the database, for functions that have nothing but a

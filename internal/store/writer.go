@@ -150,6 +150,7 @@ func (w *writer) drain() {
 // turn runs one transaction: first, and whatever may join it.
 func (w *writer) turn(first *job, urgent bool) {
 	tx := &Tx{db: w.db, conn: w.conn, ids: w.ids, now: w.db.current()}
+	tx.wall = w.db.clock.shown()
 	w.held = w.held[:0]
 	if err := w.begin(); err != nil {
 		first.err = err
@@ -157,15 +158,27 @@ func (w *writer) turn(first *job, urgent bool) {
 		return
 	}
 	start := time.Now()
+	jump, ok := w.told(tx)
+	if !ok {
+		w.held = append(w.held, first)
+		w.answer(errTxLost)
+		w.db.clock.giveBack(jump)
+		return
+	}
 	for j := first; j != nil; {
 		w.held = append(w.held, j)
 		if !w.apply(tx, j) {
 			w.answer(errTxLost)
+			w.db.clock.giveBack(jump)
 			return
 		}
 		j, urgent = w.next(urgent, start)
 	}
-	w.finish(tx)
+	if !w.finish(tx) {
+		w.db.clock.giveBack(jump)
+	} else if jump != nil || tx.accept {
+		w.db.wakeEvery()
+	}
 }
 
 func (w *writer) begin() error {
@@ -208,6 +221,7 @@ func (w *writer) apply(tx *Tx, j *job) bool {
 		return !w.conn.raw.AutoCommit()
 	}
 	tx.wakes = nil
+	accept := tx.accept
 	w.call(tx, j)
 	if w.conn.raw.AutoCommit() {
 		if j.err != nil {
@@ -216,6 +230,7 @@ func (w *writer) apply(tx *Tx, j *job) bool {
 		return false
 	}
 	if j.err != nil || j.panic != nil {
+		tx.accept = accept
 		if err := w.conn.exec("ROLLBACK TO f"); err != nil {
 			return false
 		}
@@ -235,7 +250,7 @@ func (w *writer) call(tx *Tx, j *job) {
 }
 
 // finish commits and answers. If COMMIT fails, every caller gets the error.
-func (w *writer) finish(tx *Tx) {
+func (w *writer) finish(tx *Tx) bool {
 	err := tx.keepMark()
 	if err == nil && w.db.crashed.Load() {
 		err = ErrCrashed
@@ -248,12 +263,16 @@ func (w *writer) finish(tx *Tx) {
 	}
 	if err != nil {
 		w.answer(fmt.Errorf("store: commit: %w", err))
-		return
+		return false
 	}
 	failpoint.Hit("store.committed")
 	tx.ids.saved = tx.ids.pending
+	if tx.accept {
+		w.db.now.Store(tx.wall)
+	}
 	w.db.stats.commits.Add(1)
 	w.answer(nil)
+	return true
 }
 
 // answer tells every caller of the turn; err undoes them all.

@@ -1,0 +1,14 @@
+// Package guard stops sending while the machine cannot be trusted: a clock that
+// was set, a disk that is nearly full, a database that is older than what it has
+// sent. It has no table of its own; what it does are holds.
+//
+//	clock_jump    the wall clock left the monotonic one: marketing, until it has
+//	              run steadily for a minute
+//	clock_behind  the wall clock is more than a minute behind the last instant
+//	              of the database: marketing, until it has caught up
+//
+// Invariants:
+//   - the first transaction that sees a new time holds marketing, before
+//     anything else in it is decided
+//   - a hold that somebody released is not placed again for the same cause
+package guard

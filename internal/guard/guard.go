@@ -1,0 +1,106 @@
+package guard
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"janela/internal/outbox"
+	"janela/internal/store"
+	"janela/internal/whatsapp"
+)
+
+// Config says what a Guard works with.
+type Config struct {
+	DB    *store.DB
+	Every time.Duration // how often it looks; 0: every second
+	Log   *slog.Logger
+}
+
+// Guard watches the machine. Make one with New, before anything else uses the
+// database; call Begin before anything is sent, then Run.
+type Guard struct {
+	cfg   Config
+	clock clockWatch
+}
+
+// New returns a Guard. From now on a jump of the clock holds marketing.
+func New(cfg Config) *Guard {
+	if cfg.Every <= 0 {
+		cfg.Every = time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	g := &Guard{cfg: cfg}
+	cfg.DB.OnJump(g.jumped)
+	return g
+}
+
+// Begin looks for the first time. Nothing may be sent before.
+func (g *Guard) Begin(ctx context.Context) error {
+	standing, err := g.standing(ctx)
+	if err != nil {
+		return err
+	}
+	return g.clock.begin(ctx, g, standing)
+}
+
+// Run looks until ctx ends.
+func (g *Guard) Run(ctx context.Context) error {
+	tick := time.NewTicker(g.cfg.Every)
+	defer tick.Stop()
+	for {
+		g.look(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (g *Guard) look(ctx context.Context) {
+	if err := g.clock.look(ctx, g); err != nil && ctx.Err() == nil {
+		g.cfg.Log.Error("what the clock does could not be noted; trying again", "error", err)
+	}
+}
+
+// standing returns the reasons of the holds that stand on a category, by
+// category.
+func (g *Guard) standing(ctx context.Context) (map[whatsapp.Category]map[string]bool, error) {
+	out := map[whatsapp.Category]map[string]bool{}
+	err := g.cfg.DB.Read(ctx, func(q *store.Snap) error {
+		holds, err := outbox.Holds(q)
+		for _, h := range holds {
+			if h.Scope != outbox.ScopeCategory {
+				continue
+			}
+			c := whatsapp.Category(h.Target)
+			if out[c] == nil {
+				out[c] = map[string]bool{}
+			}
+			out[c][h.Reason] = true
+		}
+		return err
+	})
+	return out, err
+}
+
+// place holds a category.
+func (g *Guard) place(ctx context.Context, c whatsapp.Category, reason, detail string) error {
+	return g.cfg.DB.Write(ctx, func(tx *store.Tx) error { return hold(tx, c, reason, detail) })
+}
+
+func hold(tx *store.Tx, c whatsapp.Category, reason, detail string) error {
+	_, err := outbox.Place(tx, outbox.Hold{Scope: outbox.ScopeCategory, Target: string(c), Reason: reason, Actor: "janela", Detail: detail})
+	return err
+}
+
+// lift ends a hold that place put, if it still stands.
+func (g *Guard) lift(ctx context.Context, c whatsapp.Category, reason string) error {
+	return g.cfg.DB.Write(ctx, func(tx *store.Tx) error {
+		_, err := outbox.Lift(tx, outbox.ScopeCategory, string(c), reason, "janela")
+		return err
+	})
+}

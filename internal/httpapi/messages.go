@@ -116,6 +116,11 @@ func (c *call) queueMessage(tx *store.Tx, in *messageRequest) (out messageReply,
 	if err := m.lives(tx.Now()); err != nil {
 		return out, err
 	}
+	if in.template != nil {
+		if m.until, err = in.template.timely(tx.Now(), m.from, m.until); err != nil {
+			return out, err
+		}
+	}
 	if err := m.quotes(tx); err != nil {
 		return out, err
 	}

@@ -17,13 +17,15 @@ import (
 func FuzzReadMessage(f *testing.F) {
 	for _, seed := range []string{`{"to":"+5511900000001","text":{"body":"Oi"}}`, `{"contact":7,"text":{"body":"Oi"},"reply_to":"wamid.x","send_at":"2026-11-23T12:00:00Z"}`,
 		template(ana, "x", values2), template(ana, "x", `{"header":"a","body":["b"],"buttons":{"0":"c"}}`), template(ana, "x", `{"header":{"id":"1"},"body":{"um":"b"}}`),
+		template(ana, "x", `{"body":["a"],"cards":`+twoCards+`}`), template(ana, "x", `{"header":{"latitude":"1","longitude":"2","name":"a"}}`),
+		template(ana, "x", `{"body":["a"],"buttons":{"0":"b","1":"c"},"limited_time_offer":{"expires_at":"2026-11-23T12:00:00Z"}}`),
 		`{"template":{"parameters":{"header":null}}}`, `{"template":{"parameters":{"body":[null]}}}`, `{"template":{"parameters":{"buttons":{"00":"x"}}}}`, `{"template":null}`, `{}`, `[]`, ``} {
 		f.Add([]byte(seed), uint(len(seed)/2))
 	}
 	const mark = "kanarie"
 	needs := []campaigns.Requirement{}
 	for _, c := range [][2]string{{"POSITIONAL", boleto}, {"NAMED", `[{"type":"BODY","text":"{{um}}"}]`}, {"", `[{"type":"HEADER","format":"TEXT","text":"{{1}}"},{"type":"BODY","text":"{{1}}"},{"type":"BUTTONS","buttons":[{"type":"URL","url":"https://example.com/{{1}}"}]}]`},
-		{"", `[{"type":"HEADER","format":"IMAGE"}]`}, {"", "[]"}} {
+		{"", `[{"type":"HEADER","format":"IMAGE"}]`}, {"", "[]"}, {"", vitrine}, {"", relampago}, {"", retirada}} {
 		r, err := campaigns.Required(c[0], c[1])
 		if err != nil {
 			f.Fatal(err)
@@ -49,6 +51,9 @@ func FuzzReadMessage(f *testing.F) {
 					t.Fatalf("%s: %v", out, err)
 				}
 				for _, p := range parts {
+					if p.Type == "carousel" && len(p.Cards) != len(need.Cards) {
+						t.Fatalf("%s for %d cards", out, len(need.Cards))
+					}
 					if p.Type == "body" && len(p.Parameters) != len(need.Body) {
 						t.Fatalf("%s for a body of %v", out, need.Body)
 					}

@@ -56,6 +56,9 @@ var explainedReasons = map[string]explained{
 	reasonCampaignCancelled:         {"the campaign was cancelled before it left", ""},
 	outbox.ReasonRestart:            {"the program ended while the request was under way; nobody knows whether Meta took it", doNoBlind},
 	outbox.ReasonNoAnswer:           {"Meta gave no readable answer; nobody knows whether it took it", doNoBlind},
+	outbox.ReasonAgain:              {"nobody knew what became of it, so it goes out a second time; the person may get it twice", ""},
+	outbox.ReasonResolvedSent:       {"Meta never answered; somebody says that it was sent", ""},
+	outbox.ReasonResolvedNotSent:    {"Meta never answered; somebody says that it was not sent", "send it with a next run, if it is still wanted"},
 	"account_unknown":               {"the account is not in config.toml", "add it"},
 	"file_unavailable":              {"a file that it shows was not at Meta", "look at the alerts, and send to the person again"},
 	"code_unavailable":              {"the one-time code was not there any more", ""},
@@ -79,6 +82,9 @@ var explainedReasons = map[string]explained{
 // Explain says in plain words what a state, reason and error code of Meta's
 // mean, and what to do; do is "" where nothing is to be done.
 func Explain(state, reason string, code int) (text, do string) {
+	if reason == outbox.ReasonResolvedSent || reason == outbox.ReasonResolvedNotSent {
+		code = 0 // who resolved it knew it
+	}
 	if code != 0 && (state == string(outbox.Failed) || state == string(outbox.Unknown)) {
 		c := whatsapp.LookupCode(code, 0)
 		return c.Meaning, c.Do

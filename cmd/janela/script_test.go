@@ -54,6 +54,7 @@ test_numbers = ["+5511900000001"]
 //	serve             start the daemon and wait until it is ready
 //	stop              end it with SIGTERM; its exit code must be 0
 //	inbound FROM TEXT a person writes to us, by the sandbox
+//	sandbox PATH JSON anything else of the sandbox's management
 //	exits CODE CMD…   run a command that must end with this code
 //	until RE CMD…     run a command again until its output matches, 10 s at most
 //	capture VAR RE    keep what the group in RE finds in stdout
@@ -89,7 +90,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"serve": serveCmd, "stop": stopCmd, "inbound": inboundCmd, "exits": exitsCmd, "until": untilCmd, "capture": captureCmd, "clean": cleanCmd,
+			"serve": serveCmd, "stop": stopCmd, "inbound": inboundCmd, "sandbox": sandboxCmd, "exits": exitsCmd, "until": untilCmd, "capture": captureCmd, "clean": cleanCmd,
 			"clone": cloneCmd, "readme": readmeCmd,
 		},
 	})
@@ -179,15 +180,27 @@ func inboundCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: inbound FROM TEXT")
 	}
+	body, err := json.Marshal(map[string]string{"from": args[0], "text": args[1]})
+	ts.Check(err)
+	managed(ts, "inbound", string(body))
+}
+
+// sandboxCmd asks the sandbox for something: sandbox faults '{"kind": …}'.
+func sandboxCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sandbox PATH JSON")
+	}
+	managed(ts, args[0], args[1])
+}
+
+func managed(ts *testscript.TestScript, path, body string) {
 	log, err := os.ReadFile(running(ts).log)
 	ts.Check(err)
 	found := management.FindAllSubmatch(log, -1)
 	if found == nil {
 		ts.Fatalf("the log does not tell where the sandbox is managed:\n%s", log)
 	}
-	body, err := json.Marshal(map[string]string{"from": args[0], "text": args[1]})
-	ts.Check(err)
-	resp, err := http.Post(string(found[len(found)-1][1])+"inbound", "application/json", bytes.NewReader(body))
+	resp, err := http.Post(string(found[len(found)-1][1])+path, "application/json", strings.NewReader(body))
 	ts.Check(err)
 	ts.Check(resp.Body.Close())
 	if resp.StatusCode != http.StatusOK {

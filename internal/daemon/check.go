@@ -91,6 +91,9 @@ func (k *checker) whatsapp() {
 	k.oneOf("whatsapp.marketing_endpoint", w.MarketingEndpoint, endpointMessages, endpointMarketing)
 	k.oneOf("whatsapp.product_policy", w.ProductPolicy, policies...)
 	k.oneOf("whatsapp.message_activity_sharing", w.ActivitySharing, sharingDefault, sharingOn, sharingOff)
+	k.oneOf("whatsapp.on_unknown", w.OnUnknown, onPark, onResendAfter)
+	k.oneOf("whatsapp.on_ttl_expired", w.OnTTLExpired, onPark, onResend)
+	k.atLeast("whatsapp.resend_after", w.ResendAfter, time.Minute)
 	if w.Senders < 1 || w.Senders > 1000 {
 		k.fault("whatsapp.senders", "senders must be from 1 to 1000", "64 suits most")
 	}

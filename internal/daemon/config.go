@@ -45,6 +45,9 @@ type WhatsAppConfig struct {
 	Senders         int             `toml:"senders"`        // requests in flight per lane
 	Drain           time.Duration   `toml:"drain"`          // how long a stop waits for them
 	WebhookSilent   time.Duration   `toml:"webhook_silent"` // marketing stops when no news of what was accepted came for so long
+	OnUnknown       string          `toml:"on_unknown"`     // utility without an answer: park, resend_after
+	ResendAfter     time.Duration   `toml:"resend_after"`   // how long after, with resend_after
+	OnTTLExpired    string          `toml:"on_ttl_expired"` // utility whose time to live ended in silence: park, resend
 
 	MarketingEndpoint string `toml:"marketing_endpoint"`       // messages, marketing_messages
 	ProductPolicy     string `toml:"product_policy"`           // of marketing_messages: cloud_api_fallback, strict
@@ -173,7 +176,7 @@ func Defaults() Config {
 	return Config{
 		Store: StoreConfig{Path: "var/janela.db"},
 		WhatsApp: WhatsAppConfig{GraphVersion: "v25.0", SyncEvery: 5 * time.Minute, SendTimeout: 30 * time.Second,
-			Senders: 64, Drain: 30 * time.Second, WebhookSilent: 15 * time.Minute,
+			Senders: 64, Drain: 30 * time.Second, WebhookSilent: 15 * time.Minute, OnUnknown: onPark, ResendAfter: 15 * time.Minute, OnTTLExpired: onPark,
 			MarketingEndpoint: endpointMessages, ProductPolicy: "cloud_api_fallback", ActivitySharing: sharingDefault},
 		Sandbox: SandboxConfig{Seed: 1, Latency: 40 * time.Millisecond, Listen: "127.0.0.1:0"},
 		Campaigns: CampaignsConfig{Folder: "campaigns.d", Status: "var/status", Poll: 500 * time.Millisecond, Stable: 2 * time.Second,

@@ -29,6 +29,8 @@ type metrics struct {
 
 var (
 	descMessages      = prometheus.NewDesc("janela_messages", "Messages by state and reason.", []string{"state", "reason"}, nil)
+	descResends       = prometheus.NewDesc("janela_resends_total", "Messages that went out a second time because nobody knew what became of them, ever.", nil, nil)
+	descTwice         = prometheus.NewDesc("janela_resends_twice_total", "Of these the ones that Meta took both times, as far as it told.", nil, nil)
 	descHolds         = prometheus.NewDesc("janela_holds", "Holds that stand, by scope and reason.", []string{"scope", "reason"}, nil)
 	descConversations = prometheus.NewDesc("janela_conversations_open", "24 h conversations that are open now.", nil, nil)
 	descCallbacks     = prometheus.NewDesc("janela_callbacks_total", "Callbacks of Meta by what became of them.", []string{"result"}, nil)
@@ -70,7 +72,7 @@ func (m *metrics) handler() http.Handler {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descMessages, descHolds, descConversations, descCallbacks, descCommits, descAlerts, descReached, descReachLimit,
+	for _, d := range []*prometheus.Desc{descMessages, descResends, descTwice, descHolds, descConversations, descCallbacks, descCommits, descAlerts, descReached, descReachLimit,
 		descReachReserve, descReachLeft, descCodesLive, descCodesBudget} {
 		ch <- d
 	}
@@ -96,6 +98,12 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		for _, t := range tallies {
 			gauge(descMessages, float64(t.N), string(t.State), t.Reason)
 		}
+		again, twice, err := outbox.Resends(q)
+		if err != nil {
+			return err
+		}
+		ch <- prometheus.MustNewConstMetric(descResends, prometheus.CounterValue, float64(again))
+		ch <- prometheus.MustNewConstMetric(descTwice, prometheus.CounterValue, float64(twice))
 		holds, err := outbox.Holds(q)
 		if err != nil {
 			return err

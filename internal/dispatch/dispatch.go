@@ -43,7 +43,11 @@ type Config struct {
 	Resync func()
 	// Sent counts what happened, for metrics; called outside transactions.
 	Sent func(lane whatsapp.Lane, number string, to outbox.State, reason string, took time.Duration)
-	Log  *slog.Logger
+	// Note writes a line into the audit log; nil for nowhere.
+	Note func(tx *store.Tx, command, object, before, after string) error
+	// Policy is for utility messages of which nothing is heard.
+	Policy Policy
+	Log    *slog.Logger
 
 	Senders int           // requests in flight per lane; default 64
 	Drain   time.Duration // how long Run waits for requests in flight when it ends; default 30 s
@@ -56,6 +60,7 @@ type Dispatcher struct {
 	pacers map[string]*pacer
 	lanes  []*lane
 	reach  reach
+	walked map[int64]time.Time // streams of runs: when Sweep last walked one to its end; it alone looks here
 }
 
 // New returns a Dispatcher that does nothing until Run.
@@ -66,7 +71,7 @@ func New(cfg Config) *Dispatcher {
 	if cfg.Drain <= 0 {
 		cfg.Drain = 30 * time.Second
 	}
-	d := &Dispatcher{cfg: cfg, pacers: map[string]*pacer{}, reach: reach{people: map[int64]*person{}, codes: cfg.Reveal != nil}}
+	d := &Dispatcher{cfg: cfg, pacers: map[string]*pacer{}, walked: map[int64]time.Time{}, reach: reach{people: map[int64]*person{}, codes: cfg.Reveal != nil}}
 	for _, l := range []whatsapp.Lane{whatsapp.LaneAuthentication, whatsapp.LaneUtility, whatsapp.LaneMarketing} {
 		d.lanes = append(d.lanes, newLane(d, l))
 	}

@@ -1,13 +1,11 @@
 package dispatch
 
 import (
-	"context"
 	"slices"
 	"time"
 
 	"janela/internal/contacts"
 	"janela/internal/conversations"
-	"janela/internal/failpoint"
 	"janela/internal/gate"
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -165,42 +163,6 @@ func (l *lane) count(now time.Time, judged []result) {
 		}
 		if l.d.cfg.Sent != nil && !r.Unused {
 			l.d.cfg.Sent(l.lane, r.stream.Number, r.To, r.Reason, r.took)
-		}
-	}
-}
-
-// Sweep expires queued messages whose deadline has passed, until ctx ends: those
-// of held streams are met by no claim.
-func (d *Dispatcher) Sweep(ctx context.Context) error {
-	tick := time.NewTicker(30 * time.Second)
-	defer tick.Stop()
-	jumps := d.cfg.DB.Wakes(store.JumpTopic)
-	for {
-		for n := 200; n == 200; {
-			err := d.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
-				out, err := outbox.Expire(tx, 200)
-				n = len(out)
-				if err != nil {
-					return err
-				}
-				if err := d.tell(tx, out); err != nil {
-					return err
-				}
-				return failpoint.Err("dispatch.expire.commit")
-			})
-			if err != nil {
-				if ctx.Err() != nil {
-					return nil
-				}
-				d.cfg.Log.Error("expiring messages failed; trying again", "error", err)
-				break
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		case <-jumps:
 		}
 	}
 }

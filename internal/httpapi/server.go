@@ -69,7 +69,7 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, mux: http.NewServeMux(), public: newPublic(cfg)}
 	s.public.server = s
-	for _, some := range []map[string]operation{s.operations(), s.ledgerOperations(), s.machineOperations()} {
+	for _, some := range []map[string]operation{s.operations(), s.ledgerOperations(), s.machineOperations(), s.silenceOperations()} {
 		for pattern, f := range some {
 			s.mux.HandleFunc(pattern, s.answer(pattern, f))
 		}

@@ -213,8 +213,31 @@ func history(q store.Querier, m outbox.Message) ([]Moment, error) {
 			out = append(out, Moment{step.what, store.Time(step.at)})
 		}
 	}
+	if err == nil {
+		out, err = again(q, m, out)
+	}
 	slices.SortStableFunc(out, func(a, b Moment) int { return a.At.Compare(b.At) })
 	return out, err
+}
+
+// again adds what is known of a message that went out a second time.
+func again(q store.Querier, m outbox.Message, out []Moment) ([]Moment, error) {
+	r, ok, err := outbox.ResendOf(q, m.ID)
+	if err != nil || !ok {
+		return out, err
+	}
+	by := "a person, " + r.Actor
+	if r.Actor == "janela" {
+		by = "the policy for utility"
+	}
+	for _, step := range []Moment{{fmt.Sprintf("%s after attempt %d; queued a second time by %s", r.Cause, r.Attempt, by), store.Time(r.At)},
+		{"the first copy was taken by Meta after all", store.Time(r.First.TakenAt)}, {"the first copy failed", store.Time(r.First.FailedAt)},
+		{"the second copy was taken by Meta", store.Time(r.Second.TakenAt)}, {"the second copy failed", store.Time(r.Second.FailedAt)}} {
+		if !step.At.IsZero() {
+			out = append(out, step)
+		}
+	}
+	return out, nil
 }
 
 // endedAt is when a message ended that never left.

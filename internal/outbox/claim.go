@@ -39,8 +39,7 @@ func Apply(tx *store.Tx, s Stream, moves []Move) ([]Message, []Outcome, error) {
 		case Queued:
 			err = tx.One(sqlDelay, after.ID, store.Millis(mv.Until))
 		default:
-			err = tx.One(sqlEnd, after.ID, string(mv.To), mv.Reason, now)
-			after.State, after.Reason = mv.To, mv.Reason
+			after, err = endQueued(tx, &mv.Message, mv.To, mv.Reason)
 		}
 		if err != nil {
 			return nil, nil, err
@@ -68,11 +67,9 @@ func Expire(tx *store.Tx, limit int) ([]Outcome, error) {
 // endAll ends queued messages of any streams.
 func endAll(tx *store.Tx, rows []Message, to State, reason string) ([]Outcome, error) {
 	c := begin(tx)
-	now := store.Millis(tx.Now())
 	for i := range rows {
-		after := rows[i]
-		after.State, after.Reason = to, reason
-		if err := tx.One(sqlEnd, after.ID, string(to), reason, now); err != nil {
+		after, err := endQueued(tx, &rows[i], to, reason)
+		if err != nil {
 			return nil, err
 		}
 		if err := c.moved(&rows[i], &after); err != nil {

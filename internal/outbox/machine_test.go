@@ -41,7 +41,7 @@ func TestOutboxAgainstItsModel(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"enqueue": m.enqueue, "apply": m.apply, "apply again": m.apply, "settle": m.settle, "settle again": m.settle,
 			"observe": m.observe, "observe again": m.observe, "cancel forbidden": m.cancelForbidden, "cancel stream": m.cancelStream, "cancel messages": m.cancelMessages,
-			"expire": m.expire, "crash": func(rt *rapid.T) { m.crash(t, rt) }, "stale": m.stale, "join": m.join,
+			"expire": m.expire, "presume": m.presume, "resolve": m.resolve, "crash": func(rt *rapid.T) { m.crash(t, rt) }, "stale": m.stale, "join": m.join,
 			"": m.check,
 		})
 	})
@@ -354,6 +354,53 @@ func (m *machine) expire(rt *rapid.T) {
 	limit := rapid.IntRange(1, 4).Draw(rt, "limit")
 	over := m.model.pick(func(r row, _ Stream) bool { return r.State == Queued && r.Deadline > 0 && r.Deadline <= m.model.now })
 	m.step(rt, func(tx *store.Tx) ([]Outcome, error) { return Expire(tx, limit) }, m.ends(rt, over, limit, Expired, "deadline"))
+}
+
+// presume gives up messages that Meta took.
+func (m *machine) presume(rt *rapid.T) {
+	m.tick(rt)
+	taken := []State{Accepted, AcceptedHeld, Sent}
+	ids := m.some(rt, 3, func(r row, _ Stream) bool { return slices.Contains(taken, r.State) })
+	m.step(rt, func(tx *store.Tx) ([]Outcome, error) {
+		var rows []Message
+		for _, id := range ids {
+			msg, _, err := ByID(tx, id)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, msg)
+		}
+		return PresumeExpired(tx, rows)
+	}, func([]Outcome) {
+		for _, id := range ids {
+			r := m.model.rows[id]
+			r.State = PresumedExpired
+			m.model.rows[id] = r
+		}
+	})
+}
+
+// resolve says of an unknown message that it was sent, or was not.
+func (m *machine) resolve(rt *rapid.T) {
+	m.tick(rt)
+	ids := m.some(rt, 1, func(r row, _ Stream) bool { return r.State == Unknown })
+	if len(ids) == 0 {
+		return
+	}
+	as := rapid.SampledFrom([]Resolution{AsSent, AsUnsent}).Draw(rt, "as")
+	m.step(rt, func(tx *store.Tx) ([]Outcome, error) {
+		msg, _, err := ByID(tx, ids[0])
+		if err != nil {
+			return nil, err
+		}
+		return Resolve(tx, msg, as, "maria")
+	}, func([]Outcome) {
+		r := m.model.rows[ids[0]]
+		if r.Reason = ReasonResolvedSent; as == AsUnsent {
+			r.State, r.Reason = Failed, ReasonResolvedNotSent
+		}
+		m.model.rows[r.ID] = r
+	})
 }
 
 // join makes two contacts one person: also after both were written to.

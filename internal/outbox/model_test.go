@@ -106,7 +106,7 @@ func (m *model) observe(o Observation) (ours bool) {
 
 // derive makes the row what its facts say: the best one is the state.
 func (m *model) derive(r row, wamid, reason string, code int, ended int64) row {
-	wasFailed := r.State == Failed
+	wasFailed, given := r.State == Failed, r.State == PresumedExpired
 	for _, f := range []struct {
 		at    int64
 		state State
@@ -118,6 +118,9 @@ func (m *model) derive(r row, wamid, reason string, code int, ended int64) row {
 	}
 	if r.State == Accepted && r.Held {
 		r.State = AcceptedHeld
+	}
+	if given && slices.Contains([]State{Accepted, AcceptedHeld, Sent}, r.State) {
+		r.State = PresumedExpired // only an arrival or a failure revives it
 	}
 	switch {
 	case r.State != Failed:

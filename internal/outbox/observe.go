@@ -58,12 +58,13 @@ type Observing struct {
 	c        *changes
 	rows     map[int64]*observed
 	order    []*observed
+	marks    map[string]int64 // by number: when the latest message was claimed of which a status came
 }
 
 // NewObserving begins. inWindow says whether an instant lay in a person's
 // service window on a number.
 func NewObserving(tx *store.Tx, inWindow func(number string, contact int64, at time.Time) (bool, error)) *Observing {
-	return &Observing{tx: tx, inWindow: inWindow, c: begin(tx), rows: map[int64]*observed{}}
+	return &Observing{tx: tx, inWindow: inWindow, c: begin(tx), rows: map[int64]*observed{}, marks: map[string]int64{}}
 }
 
 // Find returns the message that a status means, with what was observed so far,
@@ -126,6 +127,10 @@ func (b *Observing) Observe(o Observation) (changed, found bool, err error) {
 	if o.Message > 0 && o.Attempt > before.Attempt {
 		return false, true, nil // no such attempt was made: not ours to believe
 	}
+	again, err := resent(b.tx, &before)
+	if err != nil {
+		return false, true, err
+	}
 	after := before
 	at := store.Millis(o.At)
 	switch o.Status {
@@ -140,14 +145,16 @@ func (b *Observing) Observe(o Observation) (changed, found bool, err error) {
 	default:
 		return false, true, nil
 	}
-	after.name(o.Wamid)
-	after.State = after.reached()
-	switch { // of several failures the earliest says why
-	case after.State != Failed:
-		after.Reason, after.Code = "", 0
-	case after.FailedAt != before.FailedAt:
-		after.Reason, after.Code = o.Reason, o.Code
+	if again != nil {
+		if !again.hear(o, at) {
+			return false, true, nil
+		}
+		if err := again.save(b.tx); err != nil {
+			return false, true, err
+		}
 	}
+	after.name(o.Wamid)
+	after.follow(&before, again, o)
 	// Whether the message fell in a service window is asked at its own instant,
 	// not at that of every status.
 	if after.at() == at {
@@ -159,6 +166,13 @@ func (b *Observing) Observe(o Observation) (changed, found bool, err error) {
 		if row.inside, err = b.inWindow(s.Number, after.Contact, o.At); err != nil {
 			return false, true, err
 		}
+	}
+	if o.Attempt == before.Attempt {
+		s, err := b.c.stream(after.Stream)
+		if err != nil {
+			return false, true, err
+		}
+		b.marks[s.Number] = max(b.marks[s.Number], before.ClaimedAt)
 	}
 	told := len(b.c.out)
 	if err := b.c.moved(&before, &after); err != nil {
@@ -184,6 +198,10 @@ func (b *Observing) Write() ([]Outcome, error) {
 			return nil, err
 		}
 	}
+	if err := mark(b.tx, b.marks); err != nil {
+		return nil, err
+	}
+	clear(b.marks)
 	out, err := b.c.end()
 	clear(b.rows)
 	b.order, b.c.out = b.order[:0], nil

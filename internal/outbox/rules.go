@@ -20,6 +20,32 @@ func (m *Message) reached() State {
 	}
 }
 
+// follow brings the state up to what is known after a status.
+func (m *Message) follow(before *Message, again *Resend, o Observation) {
+	if again != nil {
+		again.derive(m)
+		return
+	}
+	m.State = m.reachedFrom(before.State)
+	switch { // of several failures the earliest says why
+	case m.State != Failed:
+		m.Reason, m.Code = "", 0
+	case m.FailedAt != before.FailedAt:
+		m.Reason, m.Code = o.Reason, o.Code
+	}
+}
+
+// reachedFrom is reached, for a message that was in a state: of one that
+// presumably expired it is known that it was sent, and only its arrival, or a
+// failure, is news.
+func (m *Message) reachedFrom(before State) State {
+	s := m.reached()
+	if before == PresumedExpired && (s == Accepted || s == AcceptedHeld || s == Sent) {
+		return before
+	}
+	return s
+}
+
 // at is the message's instant in the conversation ledger: Meta's sent, else
 // delivered, else read; until one is known our own acceptance. 0: it is not in
 // the ledger.

@@ -59,11 +59,17 @@ func Settle(tx *store.Tx, results []Result) ([]Outcome, error) {
 		if !ok || before.Attempt != r.Attempt {
 			continue // another attempt has begun: this answer is none of its
 		}
+		again, err := resent(tx, &before)
+		if err != nil {
+			return nil, err
+		}
 		after := before
 		if before.State == Sending {
-			err = settle(tx, &after, *r)
+			err = settle(tx, &after, *r, again)
 		} else if r.To == Accepted || r.To == AcceptedHeld {
-			err = adopt(tx, &after, *r)
+			err = adopt(tx, &after, *r, again)
+		} else if again != nil && r.To == Failed {
+			err = again.refusedLate(tx, &after, *r)
 		}
 		if err != nil {
 			return nil, err
@@ -85,6 +91,9 @@ func Settle(tx *store.Tx, results []Result) ([]Outcome, error) {
 // accept writes an acceptance without reading the message first: what it is
 // where the statement finds it, its claim has told.
 func (c *changes) accept(r *Result) (done bool, err error) {
+	if r.Attempt > 1 { // it may be a second copy
+		return false, nil
+	}
 	if r.Claimed == nil || r.Claimed.Attempt != r.Attempt || r.To != Accepted && r.To != AcceptedHeld {
 		return false, nil
 	}
@@ -98,18 +107,24 @@ func (c *changes) accept(r *Result) (done bool, err error) {
 	return true, c.moved(r.Claimed, &after)
 }
 
-func settle(tx *store.Tx, m *Message, r Result) error {
+func settle(tx *store.Tx, m *Message, r Result, again *Resend) error {
 	now := store.Millis(tx.Now())
 	m.Reason, m.Code = r.Reason, r.Code
 	switch r.To {
 	case Accepted, AcceptedHeld:
 		m.State, m.Held, m.AcceptedAt = r.To, r.To == AcceptedHeld, store.Millis(r.At)
 		m.name(r.Wamid)
+		if again != nil {
+			if err := again.taken(tx, r); err != nil {
+				return err
+			}
+			again.derive(m)
+		}
 		return tx.One(sqlAccept, m.ID, r.Attempt, string(m.State), m.AcceptedAt, string(m.Wamid), m.Held, r.InWindow)
 	case Queued:
 		if m.Deadline > 0 && (m.Deadline <= now || m.Deadline <= store.Millis(r.Retry)) {
-			m.State, m.Reason = Expired, "deadline"
-			return tx.One(sqlSettle, m.ID, r.Attempt, string(Expired), m.Reason, r.Code, 0, now)
+			m.State, m.Reason, m.Code = again.instead(Expired, "deadline", r.Code)
+			return tx.One(sqlSettle, m.ID, r.Attempt, string(m.State), m.Reason, m.Code, 0, now)
 		}
 		unused := 0
 		if r.Unused {
@@ -121,8 +136,14 @@ func settle(tx *store.Tx, m *Message, r Result) error {
 		m.State = Unknown
 		return tx.One(sqlSettle, m.ID, r.Attempt, string(Unknown), r.Reason, r.Code, 0, now)
 	case Failed:
-		m.State, m.FailedAt = Failed, now
-		return tx.One(sqlSettle, m.ID, r.Attempt, string(Failed), r.Reason, r.Code, now, now)
+		m.State, m.Reason, m.Code = again.instead(Failed, r.Reason, r.Code)
+		if m.State == Failed {
+			m.FailedAt = now
+		}
+		if err := again.refused(tx, r); err != nil {
+			return err
+		}
+		return tx.One(sqlSettle, m.ID, r.Attempt, string(m.State), m.Reason, m.Code, m.FailedAt, now)
 	default:
 		return errors.New("outbox: a send cannot end in " + string(r.To))
 	}
@@ -130,12 +151,17 @@ func settle(tx *store.Tx, m *Message, r Result) error {
 
 // adopt keeps an acceptance that comes when the message is past sending: it is
 // a fact like a status, and the state follows from all of them.
-func adopt(tx *store.Tx, m *Message, r Result) error {
+func adopt(tx *store.Tx, m *Message, r Result, again *Resend) error {
 	if m.AcceptedAt > 0 {
 		return nil
 	}
 	m.AcceptedAt, m.Held = store.Millis(r.At), r.To == AcceptedHeld
-	if m.State = m.reached(); m.State != Failed {
+	if again != nil {
+		if err := again.taken(tx, r); err != nil {
+			return err
+		}
+		again.derive(m)
+	} else if m.State = m.reachedFrom(m.State); m.State != Failed {
 		m.Reason, m.Code = "", 0
 	}
 	m.name(r.Wamid)

@@ -15,8 +15,8 @@
 // A script is a txtar archive: commands first, one a line, # for remarks, then
 // files. People are ana, bruno, carla, diego, elisa, fabio, gabi, heitor, iris,
 // joao, and p1 to p9999; in files and queries $ana stands for her number. There
-// are the sandbox's templates, and promo (marketing) and aviso (utility), both
-// pt_BR with one value.
+// are the sandbox's templates, and promo (marketing), aviso and lembrete (utility),
+// all pt_BR with one value; lembrete is delivered within an hour or not at all.
 //
 // The daemon:
 //

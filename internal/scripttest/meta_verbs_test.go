@@ -15,11 +15,12 @@ import (
 	"janela/optin"
 )
 
-// templates are those of the sandbox, and two plain ones with one value each.
+// templates are those of the sandbox, and three plain ones with one value each.
 func templates(waba string) []sandbox.Template {
 	return append(sandbox.DefaultTemplates(waba),
 		sandbox.Template{WABA: waba, Name: "promo", Language: "pt_BR", Category: "MARKETING", Status: "APPROVED", Components: plainBody("Oi, {{1}}! Hoje tudo com desconto.")},
-		sandbox.Template{WABA: waba, Name: "aviso", Language: "pt_BR", Category: "UTILITY", Status: "APPROVED", Components: plainBody("Oi, {{1}}. Seu pedido saiu para entrega.")})
+		sandbox.Template{WABA: waba, Name: "aviso", Language: "pt_BR", Category: "UTILITY", Status: "APPROVED", Components: plainBody("Oi, {{1}}. Seu pedido saiu para entrega.")},
+		sandbox.Template{WABA: waba, Name: "lembrete", Language: "pt_BR", Category: "UTILITY", Status: "APPROVED", TTLSeconds: 3600, Components: plainBody("Oi, {{1}}. Sua consulta é hoje.")})
 }
 
 func plainBody(text string) json.RawMessage {

@@ -1,0 +1,44 @@
+-- What nobody knows, and what follows from it: messages without an answer, and
+-- silence after their time to live. The rules of 00001 hold here as well.
+
+-- +goose Up
+
+-- owner: outbox
+-- Messages that were queued again although an earlier attempt may have been
+-- taken by Meta: each once at most, so the message is the key. attempt: the last
+-- one of before; every later one belongs to the second copy. cause: the state it
+-- was in, with reason and code; it falls back into it should the second copy
+-- come to nothing. actor: janela, or a person. first_…, second_…: when it was
+-- known that the copy was taken, and that it failed, with Meta's code. Where
+-- both were taken, both were sent.
+CREATE TABLE resends (
+  message_id       INTEGER PRIMARY KEY,
+  attempt          INTEGER NOT NULL,
+  cause            TEXT NOT NULL CHECK (cause IN ('unknown','presumed_expired')),
+  reason           TEXT NOT NULL DEFAULT '',
+  code             INTEGER NOT NULL DEFAULT 0,
+  actor            TEXT NOT NULL,
+  at               INTEGER NOT NULL,
+  first_at         INTEGER NOT NULL DEFAULT 0,
+  first_failed_at  INTEGER NOT NULL DEFAULT 0,
+  first_code       INTEGER NOT NULL DEFAULT 0,
+  second_at        INTEGER NOT NULL DEFAULT 0,
+  second_failed_at INTEGER NOT NULL DEFAULT 0,
+  second_code      INTEGER NOT NULL DEFAULT 0
+);
+
+-- owner: outbox
+-- How far Meta's news of our messages reach, by number: of the messages of which
+-- a status has come, the latest claim. Silence about a message that was claimed
+-- later proves nothing.
+CREATE TABLE watermarks (
+  number_id  TEXT PRIMARY KEY,
+  claimed_at INTEGER NOT NULL
+);
+
+-- Messages that no answer came for, in the order in which they came to be so; and
+-- single ones that have not arrived. Those of a run are found by messages_run: an
+-- index of theirs would cost every message of a campaign several writes.
+DROP INDEX messages_unknown;
+CREATE INDEX messages_unknown ON messages (ended_at, id) WHERE state = 'unknown';
+CREATE INDEX messages_silent ON messages (stream_id, claimed_at) WHERE run_id = 0 AND state IN ('accepted','accepted_held','sent');

@@ -46,6 +46,7 @@ var explainedReasons = map[string]explained{
 	string(gate.AuthenticationOnly): {"codes go to telephone numbers only, and this person has none here", ""},
 	string(gate.Held):               {"something stops it", "janela holds lists what, since when and by whom"},
 	string(gate.OutsideWindow):      {"it waits for its sending window", ""},
+	string(gate.DayLimit):           {"the campaign has sent today what it may in a day", "nothing; or raise throttle.per_day for the next run"},
 	string(gate.UnderReview):        {"what the person wrote may be an opt-out", "janela optin review lists it; decide stop or keep"},
 	string(gate.TemplateUnknown):    {"Meta lists no such template", doTemplate},
 	string(gate.CategoryDrift):      {"Meta has moved the template to another category", "write the category that Meta has, if that is what people consented to"},

@@ -278,7 +278,7 @@ func (c *claiming) round(open []gate.Open) error {
 func (c *claiming) from(o gate.Open) (time.Duration, error) {
 	pacer := c.d.pacer(o, c.now)
 	n := min(c.free, chunk, pacer.allowance(c.lane.lane, c.now)-c.waitingFor(o.Number)-c.taken[o.Number])
-	own := c.limiter(o.Stream)
+	own := c.limiter(o.Stream, c.tx.Now(), c.now)
 	if own != nil {
 		n = min(n, tokens(own, c.now))
 	}
@@ -376,8 +376,11 @@ func pause(buckets ...*bucket) time.Duration {
 	return d
 }
 
-func (l *lane) limiter(s outbox.Stream) *bucket {
-	if s.PerSecond <= 0 {
+// limiter is the bucket of a stream that has a rate of its own; at is the
+// transaction's Now, from which a ramp is reckoned.
+func (l *lane) limiter(s outbox.Stream, at, now time.Time) *bucket {
+	perSecond := s.Rate(at)
+	if perSecond <= 0 {
 		return nil
 	}
 	lim, ok := l.own[s.ID]
@@ -385,9 +388,10 @@ func (l *lane) limiter(s outbox.Stream) *bucket {
 		if len(l.own) > 1000 { // streams that ended; a fresh bucket costs one burst
 			clear(l.own)
 		}
-		lim = limiter(s.PerSecond)
+		lim = limiter(perSecond)
 		l.own[s.ID] = lim
 	}
+	lim.setRate(now, perSecond)
 	return lim
 }
 

@@ -120,6 +120,9 @@ func Claim(tx *store.Tx, o Open, n int, these ...int64) ([]outbox.Message, []out
 			probing, n = true, 1
 		}
 	}
+	if perDay := o.Throttle.PerDay; perDay > 0 {
+		n = int(min(int64(n), max(perDay-f.Today, 1)))
+	}
 	name, unit := scopes(f.Number)
 	var rows []candidate
 	if len(these) == 0 {

@@ -81,6 +81,11 @@ func FactsOfStream(q store.Querier, s outbox.Stream, holds []outbox.Hold) (Strea
 		}
 	}
 	f.Behind = max(q.Now().Sub(q.Wall()), 0)
+	if s.Throttle.PerDay > 0 {
+		if f.Today, err = outbox.SentToday(q, s); err != nil {
+			return f, err
+		}
+	}
 	f.Fileless, err = fileless(q, s)
 	return f, err
 }

@@ -19,6 +19,7 @@ const (
 const (
 	Held                Reason = "held"
 	OutsideWindow       Reason = "outside_window"
+	DayLimit            Reason = "day_limit" // the campaign's per_day
 	TemplateUnknown     Reason = "template_unknown"
 	TemplateNotApproved Reason = "template_not_approved"
 	CategoryDrift       Reason = "category_drift"
@@ -32,5 +33,5 @@ const (
 // Reasons lists every reason the gate can give, for docs/reasons.md.
 func Reasons() []Reason {
 	return []Reason{NoOptIn, OptedOut, WindowClosed, TemplateNotApproved, Deadline, DryRun, AuthenticationOnly,
-		Held, OutsideWindow, TemplateUnknown, CategoryDrift, TemplateChanged, NotDue, NumberUnknown, UnderReview, MediaExpired}
+		Held, OutsideWindow, DayLimit, TemplateUnknown, CategoryDrift, TemplateChanged, NotDue, NumberUnknown, UnderReview, MediaExpired}
 }

@@ -41,6 +41,7 @@ type StreamFacts struct {
 	Template account.Template
 	Listed   bool          // Meta lists the template
 	Holds    []outbox.Hold // that concern the stream
+	Today    int64         // messages of its campaign that left today, where it has a limit per day
 	Fileless bool          // a file that its messages show is not at Meta, or will soon be gone
 	Behind   time.Duration // how far the wall clock is behind now, because it was set back
 }
@@ -87,6 +88,9 @@ func DecideStream(f StreamFacts, now time.Time) []Verdict {
 	}
 	if f.Fileless {
 		out = append(out, Verdict{Kind: Wait, Reason: MediaExpired, Detail: "a file that the message shows is not at Meta any more; it is uploaded again"})
+	}
+	if t := f.Stream.Throttle; t.PerDay > 0 && f.Today >= t.PerDay {
+		out = append(out, Verdict{Wait, DayLimit, t.NextDay(now), fmt.Sprintf("%d messages of the campaign left today, and per_day = %d", f.Today, t.PerDay)})
 	}
 	if until, open := inWindows(f.Stream.Windows, now, f.Behind); !open {
 		out = append(out, Verdict{Wait, OutsideWindow, until, "outside its sending windows"})

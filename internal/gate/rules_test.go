@@ -95,6 +95,12 @@ func TestDecide(t *testing.T) {
 		{"outside its windows, and people are behind", func(f *StreamFacts, _ *MessageFacts) { f.Stream.Windows, f.Behind = later, 20*time.Minute },
 			Verdict{Kind: Wait, Reason: OutsideWindow, Until: at(60)}},
 		{"outside its windows", func(f *StreamFacts, _ *MessageFacts) { f.Stream.Windows = later }, Verdict{Kind: Wait, Reason: OutsideWindow, Until: at(60)}},
+		{"its last message of the day", func(f *StreamFacts, _ *MessageFacts) {
+			f.Stream.Throttle, f.Today = outbox.Throttle{PerDay: 3, Zone: "America/Sao_Paulo"}, 2
+		}, Verdict{}},
+		{"no more today", func(f *StreamFacts, _ *MessageFacts) {
+			f.Stream.Throttle, f.Today = outbox.Throttle{PerDay: 3, Zone: "America/Sao_Paulo"}, 3
+		}, Verdict{Kind: Wait, Reason: DayLimit, Until: at(15 * 60)}},
 		{"windows that never open", func(f *StreamFacts, _ *MessageFacts) { f.Stream.Windows = never }, Verdict{Kind: Wait, Reason: OutsideWindow}},
 		{"not due", func(_ *StreamFacts, m *MessageFacts) { m.NotBefore = ms(1) }, Verdict{Kind: Wait, Reason: NotDue, Until: at(1)}},
 		{"due now", func(_ *StreamFacts, m *MessageFacts) { m.NotBefore = ms(0) }, Verdict{}},
@@ -174,6 +180,7 @@ func naive(f StreamFacts, m MessageFacts, now int64) (all []Verdict) {
 	say(hasTemplate && approved && f.Template.Category != s.Category, Wait, CategoryDrift, 0)
 	say(hasTemplate && approved && f.Template.Category == s.Category && s.TemplateHash != "" && s.TemplateHash != f.Template.Hash, Wait, TemplateChanged, 0)
 	say(f.Fileless, Wait, MediaExpired, 0)
+	say(s.Throttle.PerDay > 0 && f.Today >= s.Throttle.PerDay, Wait, DayLimit, ms(12*60)) // midnight
 	// The one window of this test is an hour of the start's day.
 	day := int64(24 * 60 * 60 * 1000)
 	if len(s.Windows.List) > 0 {
@@ -206,6 +213,9 @@ func drawFacts(t *rapid.T) (StreamFacts, MessageFacts) {
 	f.Stream.NotApproved = rapid.SampledFrom([]string{"wait", "skip", "fail"}).Draw(t, "not approved")
 	f.Stream.DryRun, f.Known = odd("dry run"), !odd("number unknown")
 	f.Fileless = odd("a file is missing")
+	if odd("a limit per day") {
+		f.Stream.Throttle, f.Today = outbox.Throttle{PerDay: 10, Zone: "UTC"}, rapid.Int64Range(8, 12).Draw(t, "today")
+	}
 	differences := rapid.SampledFrom([][]string{nil, nil, {"listing"}, {"missing"}, {"status"}, {"category"}, {"hash"}, {"hash"},
 		{"missing", "status"}, {"status", "category", "hash"}, {"category", "hash"}}).Draw(t, "template differs in")
 	differs := func(what string) bool { return slices.Contains(differences, what) }

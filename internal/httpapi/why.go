@@ -337,6 +337,8 @@ func (k rows) row(r gate.Reason) string {
 		return fmt.Sprintf("service_windows %d %s", k.contact, s.Number)
 	case gate.TemplateNotApproved, gate.TemplateUnknown, gate.CategoryDrift, gate.TemplateChanged:
 		return "templates " + s.Ref().Target()
+	case gate.DayLimit:
+		return "campaign_days " + s.Campaign
 	case gate.OutsideWindow, gate.DryRun:
 		return fmt.Sprintf("streams %d", s.ID)
 	case gate.NumberUnknown:

@@ -48,6 +48,9 @@ func Apply(tx *store.Tx, s Stream, moves []Move) ([]Message, []Outcome, error) {
 			return nil, nil, err
 		}
 	}
+	if err := s.claimed(tx, len(claimed)); err != nil {
+		return nil, nil, err
+	}
 	out, err := c.end()
 	return claimed, out, err
 }

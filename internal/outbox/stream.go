@@ -22,6 +22,9 @@ type Stream struct {
 	TemplateHash string  // of the template that the parameters were made for; "": any
 	DryRun       bool
 
+	Throttle Throttle // how fast it may send beside PerSecond
+	FirstAt  int64    // ms: when its first message left, of a stream with a ramp; 0: none has
+
 	Files         string // SHA-256 of the files its messages show, apart by spaces; "" for none
 	ProductPolicy string // of marketing by /marketing_messages; "": as the configuration says
 }
@@ -32,12 +35,12 @@ func (s *Stream) Ref() whatsapp.TemplateRef {
 }
 
 const streamColumns = `s.id, s.lane, s.number_id, s.waba_id, s.category, s.template, s.language, s.campaign_id, s.run_id,
-	s.windows, s.per_second, s.not_approved, s.template_hash, s.dry_run, s.files, s.product_policy`
+	s.windows, s.per_second, s.not_approved, s.template_hash, s.dry_run, s.files, s.product_policy, s.throttle, s.first_at`
 
 // Fields names the places of streamColumns.
 func (s *Stream) Fields() []any {
 	return []any{&s.ID, &s.Lane, &s.Number, &s.WABA, &s.Category, &s.Template, &s.Language, &s.Campaign, &s.Run,
-		&s.Windows, &s.PerSecond, &s.NotApproved, &s.TemplateHash, &s.DryRun, &s.Files, &s.ProductPolicy}
+		&s.Windows, &s.PerSecond, &s.NotApproved, &s.TemplateHash, &s.DryRun, &s.Files, &s.ProductPolicy, &s.Throttle, &s.FirstAt}
 }
 
 var (
@@ -45,8 +48,8 @@ var (
 	sqlStreamKey  = store.SQL(`SELECT ` + streamColumns + ` FROM streams s WHERE s.run_id = ?1 AND s.number_id = ?2 AND s.category = ?3 AND s.template = ?4 AND s.language = ?5 AND s.campaign_id = ?6`)
 	sqlStreamRun  = store.SQL(`SELECT ` + streamColumns + ` FROM streams s WHERE s.run_id = ?1 AND s.run_id > 0`)
 	sqlStreamCamp = store.SQL(`SELECT ` + streamColumns + ` FROM streams s WHERE s.campaign_id = ?1 AND s.campaign_id <> ''`)
-	sqlNewStream  = store.SQL(`INSERT INTO streams (id, lane, number_id, waba_id, category, template, language, campaign_id, run_id, windows, per_second, not_approved, template_hash, dry_run, created_at, files, product_policy)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)`)
+	sqlNewStream  = store.SQL(`INSERT INTO streams (id, lane, number_id, waba_id, category, template, language, campaign_id, run_id, windows, per_second, not_approved, template_hash, dry_run, created_at, files, product_policy, throttle)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)`)
 	sqlReady = store.SQL(`SELECT ` + streamColumns + `, t.n FROM tallies t CROSS JOIN streams s
 		WHERE s.id = t.stream_id AND t.state = 'queued' AND t.n > 0 AND t.reason = '' AND s.lane = ?1 ORDER BY t.stream_id`)
 	sqlRemake  = store.SQL(`UPDATE streams SET template_hash = ?2 WHERE id = ?1`)
@@ -65,7 +68,7 @@ func OpenStream(tx *store.Tx, s Stream) (Stream, error) {
 		s.NotApproved = "wait"
 	}
 	_, err = tx.Exec(sqlNewStream, s.ID, int(s.Lane), s.Number, s.WABA, s.Category, s.Template, s.Language, s.Campaign, s.Run,
-		s.Windows, s.PerSecond, s.NotApproved, s.TemplateHash, s.DryRun, store.Millis(tx.Now()), s.Files, s.ProductPolicy)
+		s.Windows, s.PerSecond, s.NotApproved, s.TemplateHash, s.DryRun, store.Millis(tx.Now()), s.Files, s.ProductPolicy, s.Throttle)
 	return s, err
 }
 

@@ -53,6 +53,9 @@ func (c *changes) moved(before, after *Message) error {
 	if err != nil {
 		return err
 	}
+	if err := s.returned(c.tx, before, after); err != nil {
+		return err
+	}
 	o := Outcome{Message: after.ID, Run: after.Run, Stream: after.Stream, Contact: after.Contact, Campaign: s.Campaign, Number: s.Number,
 		Category: s.Category, From: before.State, To: after.State, Reason: after.Reason, Code: after.Code}
 	if at := since(before, after); at > 0 {

@@ -39,8 +39,10 @@ type Config struct {
 type Campaigns struct {
 	cfg   Config
 	watch watcher
-	mu    sync.Mutex // guards alerts
+	mu    sync.Mutex // guards alert and guards
 	alert map[string]Alert
+
+	guards map[int64]*guarded // by run; nil: it has none
 }
 
 // Alert is something a person should look at now.
@@ -52,7 +54,7 @@ type Alert struct {
 
 // New returns Campaigns that do nothing until Run.
 func New(cfg Config) *Campaigns {
-	c := &Campaigns{cfg: cfg, alert: map[string]Alert{}}
+	c := &Campaigns{cfg: cfg, alert: map[string]Alert{}, guards: map[int64]*guarded{}}
 	c.watch = newWatcher(cfg.Folder, cfg.Stable)
 	return c
 }
@@ -67,7 +69,7 @@ const (
 // ends.
 func (c *Campaigns) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	for _, loop := range []func(context.Context){c.finishCancels, c.watchFolder, c.expandRuns, c.keepStatus, c.recheckTemplates, c.keepMedia, c.sweep} {
+	for _, loop := range []func(context.Context){c.finishCancels, c.watchFolder, c.expandRuns, c.keepStatus, c.recheckTemplates, c.keepMedia, c.sweep, c.watchGuards} {
 		wg.Go(func() { loop(ctx) })
 	}
 	wg.Wait()
@@ -119,6 +121,9 @@ func (c *Campaigns) tell(tx *store.Tx, out []outbox.Outcome) error {
 // cancelled too. It runs in the transaction of the change.
 func (c *Campaigns) Outcomes(tx *store.Tx, out []outbox.Outcome) error {
 	if err := c.cancelReturned(tx, out); err != nil {
+		return err
+	}
+	if err := c.guardOutcomes(tx, out); err != nil {
 		return err
 	}
 	seen := map[int64]bool{}

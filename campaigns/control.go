@@ -162,6 +162,9 @@ func (c *Campaigns) Resume(ctx context.Context, id, actor string) error {
 			return err
 		}
 		before := standing(*camp)
+		if err := c.guardAnew(tx, id); err != nil {
+			return err
+		}
 		if camp.State == Paused {
 			if err := c.resume(tx, camp, actor); err != nil {
 				return err
@@ -176,7 +179,7 @@ func (c *Campaigns) Resume(ctx context.Context, id, actor string) error {
 		if done, err := c.done(tx, *camp); err != nil {
 			return err
 		} else if done {
-			camp.State, camp.Reason = Finished, ""
+			return finish(tx, camp)
 		}
 		return save(tx, *camp)
 	})
@@ -227,6 +230,9 @@ func (c *Campaigns) Cancel(ctx context.Context, id, actor string) (cancelled int
 			return err
 		}
 		if err := scheduler.Remove(tx, scheduleKey(id)); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(sqlNoGuard, id); err != nil {
 			return err
 		}
 		camp.State, camp.Reason, camp.Actor = Cancelled, "", actor

@@ -24,6 +24,7 @@ type Definition struct {
 	Schedule   Schedule          `toml:"schedule"`
 	Missed     Missed            `toml:"missed"`
 	Throttle   Throttle          `toml:"throttle"`
+	Guard      Guard             `toml:"guard"`
 	Approval   Approval          `toml:"approval"`
 
 	judged bool // the file could be read as TOML
@@ -174,7 +175,37 @@ type Missed struct {
 // Throttle is the campaign's own speed limit, below the number's.
 type Throttle struct {
 	PerSecond float64 `toml:"per_second"` // 0: none of its own
+	PerDay    int64   `toml:"per_day"`    // messages on a local day, over all runs; 0: no limit
+	Ramp      *Ramp   `toml:"ramp"`       // nil: at once
 }
+
+// Ramp is a slow beginning of each run.
+type Ramp struct {
+	StartPerSecond float64       `toml:"start_per_second"`
+	DoubleEvery    time.Duration `toml:"double_every"`
+}
+
+// Guard pauses the campaign when its run goes badly.
+type Guard struct {
+	MaxFailedPercent  *float64 `toml:"max_failed_percent"`          // nil: not watched
+	MaxBlockedPercent *float64 `toml:"max_blocked_by_user_percent"` // nil: not watched
+	MinSample         int64    `toml:"min_sample"`                  // messages before a percentage counts
+	PauseOnQuality    string   `toml:"pause_on_quality"`            // of the number: yellow or red; "" not watched
+}
+
+// Set reports whether the guard watches anything.
+func (g *Guard) Set() bool {
+	return g.MaxFailedPercent != nil || g.MaxBlockedPercent != nil || g.PauseOnQuality != ""
+}
+
+// DefaultMinSample stands in for a min_sample left out.
+const DefaultMinSample = 200
+
+// Ratings of a number at which a campaign can be paused.
+const (
+	QualityYellow = "yellow"
+	QualityRed    = "red"
+)
 
 // Approval names the numbers that get the message before anybody else.
 type Approval struct {

@@ -27,6 +27,7 @@ const MaxDefinition = 1 << 20
 func ParseDefinition(name string, data []byte) (*Definition, *tomlfile.Document, tomlfile.Problems) {
 	d := &Definition{Version: 1}
 	d.Recipients.MaxRejectedPercent = DefaultMaxRejectedPercent
+	d.Guard.MinSample = DefaultMinSample
 	if len(data) > MaxDefinition {
 		doc, _ := tomlfile.Decode(name, nil, d)
 		return d, doc, tomlfile.Problems{{
@@ -275,9 +276,8 @@ func (c *checker) rest() {
 	if c.typed("missed.max_lateness") && (d.Missed.MaxLateness <= 0 || d.Missed.MaxLateness > most) {
 		c.fault("missed.max_lateness", fmt.Sprintf("max_lateness is %s", d.Missed.MaxLateness), fmt.Sprintf(`write a duration above 0, at most %s: "2h"`, shortHours(most)))
 	}
-	if c.typed("throttle.per_second") && d.Throttle.PerSecond <= 0 {
-		c.fault("throttle.per_second", fmt.Sprintf("per_second is %v", d.Throttle.PerSecond), "write a number above 0, such as 40 or 0.5; to stop a campaign, pause it")
-	}
+	c.pacing()
+	c.guard()
 	seen := map[whatsapp.Phone]int{}
 	for i, text := range d.Approval.TestNumbers {
 		path := item("approval.test_numbers", i, "")

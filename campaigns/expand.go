@@ -361,6 +361,9 @@ func (x *expansion) survey(ctx context.Context, path string) error {
 		if err := tx.One(sqlRunStream, x.run.ID, x.stream.ID, rows, store.Millis(x.ends)); err != nil {
 			return err
 		}
+		if err := x.c.startGuard(tx, x.run, x.in); err != nil {
+			return err
+		}
 		return failpoint.Err("campaigns.stream.commit")
 	})
 }

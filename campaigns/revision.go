@@ -247,8 +247,12 @@ const (
 
 // pause stops a campaign: nothing of it fires or leaves until it is resumed.
 func (c *Campaigns) pause(tx *store.Tx, camp *Campaign, reason, actor string) error {
+	return c.pauseAs(tx, camp, reason, actor, outbox.Hold{Scope: outbox.ScopeCampaign, Target: camp.ID, Reason: "paused", Detail: reason, Actor: actor})
+}
+
+func (c *Campaigns) pauseAs(tx *store.Tx, camp *Campaign, reason, actor string, h outbox.Hold) error {
 	camp.State, camp.Reason, camp.Actor = Paused, reason, actor
-	_, err := outbox.Place(tx, outbox.Hold{Scope: outbox.ScopeCampaign, Target: camp.ID, Reason: "paused", Detail: reason, Actor: actor})
+	_, err := outbox.Place(tx, h)
 	if err != nil || camp.Current == 0 {
 		return err
 	}

@@ -78,8 +78,16 @@ func (c *Campaigns) endRun(tx *store.Tx, run RunRecord, state, note string) erro
 	if done, err := c.done(tx, camp); err != nil || !done {
 		return err
 	}
+	return finish(tx, &camp)
+}
+
+// finish ends a campaign of which nothing is to come.
+func finish(tx *store.Tx, camp *Campaign) error {
 	camp.State, camp.Reason = Finished, ""
-	return save(tx, camp)
+	if _, err := tx.Exec(sqlNoGuard, camp.ID); err != nil {
+		return err
+	}
+	return save(tx, *camp)
 }
 
 // done reports whether nothing of an active campaign is under way or to come.
@@ -160,5 +168,5 @@ func (c *Campaigns) streamOf(run RunRecord, in inspection, rev Revision) outbox.
 	}
 	return outbox.Stream{Number: in.Number.ID, WABA: in.Number.WABA, Category: d.Category, Template: d.Template.Name,
 		Language: whatsapp.Language(d.Template.Language), Campaign: d.ID, Run: run.ID, Windows: d.Windows(c.cfg.Zone),
-		PerSecond: d.Throttle.PerSecond, NotApproved: d.Template.OnNotApproved, TemplateHash: template, DryRun: d.DryRun, Files: rev.MediaHash, ProductPolicy: d.Template.ProductPolicy}
+		PerSecond: d.Throttle.PerSecond, Throttle: d.pace(c.cfg.Zone), NotApproved: d.Template.OnNotApproved, TemplateHash: template, DryRun: d.DryRun, Files: rev.MediaHash, ProductPolicy: d.Template.ProductPolicy}
 }

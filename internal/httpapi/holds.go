@@ -200,7 +200,7 @@ func (s *Server) release(w http.ResponseWriter, r *http.Request) error {
 			case reasonStopFile:
 				mirror = refused(CodeRefused, "the file STOP in the campaigns folder holds marketing").hint("remove the file")
 				continue
-			case reasonPaused:
+			case reasonPaused, campaigns.ReasonGuardFailed, campaigns.ReasonGuardBlocked, campaigns.ReasonGuardQuality:
 				mirror = refused(CodeRefused, "the campaign %s is paused", h.Target).hint("janela campaigns resume %s", h.Target)
 				continue
 			case reasonCancel:

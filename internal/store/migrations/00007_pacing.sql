@@ -21,3 +21,21 @@ CREATE TABLE campaign_days (
   n           INTEGER NOT NULL,
   PRIMARY KEY (campaign_id, day)
 );
+
+-- owner: campaigns
+-- What the guard of a campaign has seen of a run, since it began or since
+-- somebody resumed the campaign: messages that Meta answered (sample), of those
+-- that failed, by answer or by status, and whose person stopped such messages.
+-- quality: the number's rating with which somebody resumed ('' for none).
+-- events: up to which of the consent events have been looked at.
+CREATE TABLE guards (
+  run_id      INTEGER PRIMARY KEY,
+  campaign_id TEXT NOT NULL,
+  since       INTEGER NOT NULL,
+  sample      INTEGER NOT NULL DEFAULT 0,
+  failed      INTEGER NOT NULL DEFAULT 0,
+  blocked     INTEGER NOT NULL DEFAULT 0,
+  quality     TEXT NOT NULL DEFAULT '',
+  events      INTEGER NOT NULL
+);
+CREATE INDEX guards_campaign ON guards (campaign_id);

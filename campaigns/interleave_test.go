@@ -154,8 +154,12 @@ func TestDropsInInterleavings(t *testing.T) {
 				for p := first; p <= last; p++ {
 					want = append(want, fmt.Sprintf("%s %s accepted", id, testPhone(p)))
 				}
+				definition := oneOff(id, "2026-11-20T10:02:00", "", "")
+				if r.IntN(2) == 0 { // it is due already, and begins as soon as it is taken
+					definition = oneOff(id, "2026-11-20T09:55:00", "", "[missed]\npolicy = \"run_once\"\nmax_lateness = \"1h\"\n")
+				}
 				way := names[r.IntN(len(names))]
-				d := &dropper{w: w, r: rand.New(rand.NewPCG(r.Uint64(), 1)), id: id, definition: oneOff(id, "2026-11-20T10:02:00", "", ""), audience: people(first, last)}
+				d := &dropper{w: w, r: rand.New(rand.NewPCG(r.Uint64(), 1)), id: id, definition: definition, audience: people(first, last)}
 				told = append(told, id+": "+way)
 				drops.Go(func() { d.pause(0, 20_000); ways[way](d) })
 			}

@@ -79,7 +79,7 @@ func TestDefinitionTooLarge(t *testing.T) {
 // A file as large as allowed, full of faults, is judged in a moment, and the
 // list of problems stays readable.
 func TestDefinitionFullOfFaults(t *testing.T) {
-	for _, part := range []string{"[[template.body]]\n", "[[schedule.windows]]\ndays=[\"x\"]\n", "[[template.buttons]]\nindex=1\n"} {
+	for _, part := range []string{"[[template.body]]\n", "[[schedule.windows]]\ndays=[\"x\"]\n", "[[template.buttons]]\nindex=1\n", "[[template.cards]]\n[[template.cards.buttons]]\nindex=9\n"} {
 		start := time.Now()
 		def, doc, problems := ParseDefinition("x.toml", []byte(strings.Repeat(part, (MaxDefinition-100)/len(part))+"[schedule]\ncron = \"* 22 * * *\"\n"))
 		problems = append(problems, Check(def, doc, CheckEnv{Now: checkNow, DefaultZone: "America/Sao_Paulo", Template: checkTemplates})...)

@@ -4,6 +4,7 @@
 //
 //	Graph API ──Sync (at start, every few minutes, on a wake)──▶ templates, numbers
 //	callbacks ──ApplyTemplate…, ApplyNumber… (in intake's transaction)──▶ templates, numbers
+//	Media (before a run, and while it lasts) ──▶ media: Meta's id of a file, by number and content
 //
 // Only a template whose status is APPROVED may be sent; every other status, and
 // a template Meta does not list, stops its streams (the gate asks at every
@@ -12,5 +13,7 @@
 //
 // Invariants:
 //   - a template's hash changes when its category or components do
+//   - an id of a file is handed out for 29 days at most, and renewed after 25; what
+//     Meta refused is forgotten
 //   - a successful read of an account lifts the hold that a bad token placed
 package account

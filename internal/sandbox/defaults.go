@@ -81,7 +81,7 @@ func DefaultTemplates(waba string) []Template {
 		{
 			Name: "vitrine_natal", Language: "pt_BR", Category: "MARKETING", Status: "APPROVED", Quality: "GREEN",
 			Components: json.RawMessage(`[
-{"type":"BODY","text":"Oi, {{1}}! Separamos dois presentes para você.","example":{"body_text":[["Ana"]]}},
+{"type":"BODY","text":"Oi, {{1}}! Separamos duas ofertas para você.","example":{"body_text":[["Ana"]]}},
 {"type":"CAROUSEL","cards":[
  {"components":[
   {"type":"HEADER","format":"IMAGE","example":{"header_handle":["https://loja.example/tenis.jpg"]}},

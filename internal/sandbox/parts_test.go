@@ -114,7 +114,7 @@ func TestTextOfParts(t *testing.T) {
 			w.must("POST", sendPath, sendOf(one[0], fmt.Sprint("k", i), one[1]))
 		}
 		want := []string{
-			"Oi, Ana! Separamos dois presentes para você.\n" +
+			"Oi, Ana! Separamos duas ofertas para você.\n" +
 				"card 1: [image] Tênis com 10% de desconto [Quero] [Ver] https://loja.example/p/t1\n" +
 				"card 2: [image] Botas com 20% de desconto [Quero] [Ver] https://loja.example/p/b1\n",
 			"Oi, Ana! É só hoje: use o código na loja.\n[offer ends 2000-01-01 01:00:00 UTC]\n[Copiar código]\n[Comprar] https://loja.example/oferta?c=n1\n",

@@ -19,6 +19,7 @@ import (
 	"janela/internal/dispatch"
 	"janela/internal/failpoint"
 	"janela/internal/feed"
+	"janela/internal/gate"
 	"janela/internal/guard"
 	"janela/internal/hooks"
 	"janela/internal/httpapi"
@@ -182,7 +183,7 @@ func (d *Daemon) outcomes(tx *store.Tx, out []outbox.Outcome) error {
 			return err
 		}
 	}
-	if err := d.dispatch.Outcomes(tx, out); err != nil {
+	if err := errors.Join(d.dispatch.Outcomes(tx, out), gate.Decided(tx, out)); err != nil {
 		return err
 	}
 	d.metrics.codeOutcomes(tx, out)

@@ -25,7 +25,7 @@ type Progress struct {
 }
 
 // counts is what a progress line says.
-type counts struct{ planned, sent, delivered, read, refused, failed, unknown, open, inFlight int64 }
+type counts struct{ planned, sent, delivered, read, held, refused, failed, unknown, open, inFlight int64 }
 
 // NewProgress shows progress on w. width tells how many columns the terminal
 // has; nil says that w is none.
@@ -89,7 +89,7 @@ func (c counts) text() string {
 	for _, extra := range []struct {
 		name string
 		n    int64
-	}{{"refused", c.refused}, {"failed", c.failed}, {"unknown", c.unknown}} {
+	}{{"held back by Meta", c.held}, {"refused", c.refused}, {"failed", c.failed}, {"unknown", c.unknown}} {
 		if extra.n > 0 {
 			s += fmt.Sprintf(" · %s %d", extra.name, extra.n)
 		}
@@ -161,8 +161,10 @@ func (c *counts) add(t outbox.Tally) {
 		c.sent, c.delivered, c.read = c.sent+t.N, c.delivered+t.N, c.read+t.N
 	case outbox.Delivered:
 		c.sent, c.delivered = c.sent+t.N, c.delivered+t.N
-	case outbox.Sent, outbox.Accepted, outbox.AcceptedHeld, outbox.PresumedExpired:
+	case outbox.Sent, outbox.Accepted, outbox.PresumedExpired:
 		c.sent += t.N
+	case outbox.AcceptedHeld:
+		c.held += t.N
 	case outbox.Failed:
 		c.failed += t.N
 	case outbox.Unknown:

@@ -80,8 +80,16 @@ func (s *settling) lift(r *result) (err error) {
 			return err
 		}
 	}
-	lifted, err := gate.LiftProbed(s.tx, s.holds, r.stream)
-	s.looked = !lifted
+	held := r.To == outbox.AcceptedHeld
+	lifted, err := gate.LiftProbed(s.tx, s.holds, r.stream, held)
+	s.looked = !lifted && !held
+	if err != nil || !held {
+		return err
+	}
+	fresh, err := gate.HeldBack(s.tx, r.stream)
+	if fresh {
+		s.d.cfg.Log.Warn("Meta holds messages back for its quality assessment; the template waits until it has decided", "template", r.stream.Ref(), "campaign", r.stream.Campaign)
+	}
 	return err
 }
 

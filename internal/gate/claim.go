@@ -156,7 +156,7 @@ func Claim(tx *store.Tx, o Open, n int, these ...int64) ([]outbox.Message, []out
 	}
 	for _, h := range f.Holds {
 		if h.MayProbe(now) {
-			if err := outbox.Prolong(tx, h, now.Add(probeEvery<<min(h.Tries, 6))); err != nil {
+			if err := outbox.Prolong(tx, h, now.Add(probeAgain(h))); err != nil {
 				return nil, nil, err
 			}
 		}

@@ -484,7 +484,7 @@ func TestLiftProbed(t *testing.T) {
 func liftProbed(tx *store.Tx, s outbox.Stream) error {
 	holds, err := outbox.Holds(tx)
 	if err == nil {
-		_, err = LiftProbed(tx, holds, s)
+		_, err = LiftProbed(tx, holds, s, false)
 	}
 	return err
 }

@@ -144,9 +144,13 @@ func Requeues(s outbox.Stream, c whatsapp.Code, attempt int, after time.Duration
 }
 
 // LiftProbed lifts those of the holds that stand that let this message through:
-// Meta took it. It says whether there were any.
-func LiftProbed(tx *store.Tx, holds []outbox.Hold, s outbox.Stream) (lifted bool, err error) {
+// Meta took it. held: it holds it back, which ends no quality assessment. It says
+// whether there were any.
+func LiftProbed(tx *store.Tx, holds []outbox.Hold, s outbox.Stream, held bool) (lifted bool, err error) {
 	for _, h := range holds {
+		if held && h.Reason == ReasonQualityAssessment {
+			continue
+		}
 		if h.Probe && h.Tries > 0 && h.Stops(&s) {
 			if err := outbox.LiftOne(tx, h, "probe"); err != nil {
 				return lifted, err

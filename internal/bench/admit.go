@@ -53,7 +53,7 @@ func (c *Config) Admit(ctx context.Context, rows int) (r *Report, err error) {
 			return err
 		}
 		bare, bareCPU := (before.Seconds+after.Seconds)/2, float64(before.CPU+after.CPU)/2/float64(rows)
-		c.say("run %d: admitted in %.1f s, bare %.1f and %.1f s; first send after %.2f s", run+1, a.seconds, before.Seconds, after.Seconds, first)
+		c.say("admit, run %d: admitted in %.1f s, bare %.1f and %.1f s; first send after %.2f s", run+1, a.seconds, before.Seconds, after.Seconds, first)
 		before = after
 		ratios, cpus = append(ratios, a.seconds/bare), append(cpus, a.cpu/bareCPU)
 		all, bares, firsts, peaks = append(all, a.seconds), append(bares, bare), append(firsts, first), append(peaks, a.peak)

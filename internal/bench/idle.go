@@ -42,7 +42,7 @@ func (c *Config) Idle(ctx context.Context, rows int, during time.Duration) (r *R
 	var firsts []float64
 	err = c.each(ctx, func(run int) error {
 		first, err := h.again(ctx, sink)
-		c.say("run %d: first send %.2f s after the process was started", run+1, first)
+		c.say("idle, run %d: first send %.2f s after the process was started", run+1, first)
 		firsts = append(firsts, first)
 		return err
 	})

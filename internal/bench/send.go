@@ -36,7 +36,7 @@ func (c *Config) Send(ctx context.Context, n int) (r *Report, err error) {
 			return err
 		}
 		s.plainRate, s.plainCPU = (before.rate+after.rate)/2, (before.cpu+after.cpu)/2
-		c.say("run %d: %.0f messages/s, plain %.0f and %.0f requests/s; %.1f µs and %.1f µs", run+1, s.rate, before.rate, after.rate, s.cpu, s.plainCPU)
+		c.say("send, run %d: %.0f messages/s, plain %.0f and %.0f requests/s; %.1f µs and %.1f µs", run+1, s.rate, before.rate, after.rate, s.cpu, s.plainCPU)
 		before = after
 		all = append(all, s)
 		r.Faults = append(r.Faults, s.faults...)

@@ -46,7 +46,7 @@ func (c *Config) Size(ctx context.Context, small, large int) (r *Report, err err
 			return err
 		}
 		r.Faults = append(append(r.Faults, big.faults...), after.faults...)
-		c.say("run %d: %d messages %.1f and %.1f µs of processor time each, %d messages %.1f µs", run+1, small, before.cpu, after.cpu, large, big.cpu)
+		c.say("size, run %d: %d messages %.1f and %.1f µs of processor time each, %d messages %.1f µs", run+1, small, before.cpu, after.cpu, large, big.cpu)
 		pairs = append(pairs, pair{before, after, big})
 		before = after
 		return nil

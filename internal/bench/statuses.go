@@ -88,7 +88,7 @@ func (c *Config) tell(ctx context.Context, sink *started, w *world, r *Report, k
 		if err := h.told(sink, p, t, func() (PlainRun, error) { return c.decode(ctx, t.batch, half*statusesEach) }, before); err != nil {
 			return err
 		}
-		c.say("%s: %.0f applied/s, bare %.0f/s", t.name, t.applied[len(t.applied)-1], t.bare[len(t.bare)-1])
+		c.say("statuses, %s: %.0f applied/s, bare %.0f/s", t.name, t.applied[len(t.applied)-1], t.bare[len(t.bare)-1])
 	}
 	if err := h.call("finish", nil, nil); err != nil {
 		return err

@@ -167,6 +167,13 @@ func measurements(o *bench.Sizes) []measurement {
 			measure: func(ctx context.Context, c *bench.Config) (*bench.Report, error) {
 				return c.Statuses(ctx, o.Told, o.Batch)
 			}},
+		{use: "storm", short: "Callbacks at 3,000 a second while 1,000 messages a second go out", runs: 1,
+			long: "Sends a campaign at 1,000 messages a second, and posts each message's three statuses one, two and three seconds after it, one in\n" +
+				"a callback: how soon they are answered 200, after they are on disk, counted from when each was due.",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().DurationVar(&o.Storm, "during", o.Storm, "how long the campaign lasts")
+			},
+			measure: func(ctx context.Context, c *bench.Config) (*bench.Report, error) { return c.Storm(ctx, o.Storm) }},
 		{use: "idle", short: "A daemon with nothing to do, and one that starts with messages waiting", runs: 3,
 			long: "Measures processor time and memory of a daemon that does nothing, with an empty database and with many messages that are held;\n" +
 				"and how long after the start of its process the first of them leaves.",
@@ -183,7 +190,7 @@ func newBenchAll() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "all",
 		Short: "Everything, one after the other",
-		Long: "Runs send, size, admit, statuses and idle, on the same people where it can. With the default sizes it takes a quarter of an hour,\n" +
+		Long: "Runs send, size, admit, statuses, storm and idle, on the same people where it can. With the default sizes it takes a quarter of an hour,\n" +
 			"and some 3 GB in --dir; with --messages 5000 --large 20000 --told 2000 --runs 1 a minute.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -195,6 +202,7 @@ func newBenchAll() *cobra.Command {
 	cmd.Flags().IntVar(&o.Large, "large", o.Large, "recipients of a large one")
 	cmd.Flags().IntVar(&o.Told, "told", o.Told, "messages whose statuses are told")
 	cmd.Flags().IntVar(&o.Batch, "batch", o.Batch, "statuses in a callback, for half of those")
+	cmd.Flags().DurationVar(&o.Storm, "storm", o.Storm, "how long callbacks storm")
 	cmd.Flags().DurationVar(&o.Idle, "idle", o.Idle, "how long a daemon does nothing")
 	return cmd
 }

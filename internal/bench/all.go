@@ -13,11 +13,12 @@ type Sizes struct {
 	Told     int           // messages whose statuses are told
 	Batch    int           // statuses in a callback, for half of those
 	Idle     time.Duration // how long a daemon does nothing
+	Storm    time.Duration // how long callbacks storm
 }
 
 // DefaultSizes are those for which goals were set.
 func DefaultSizes() Sizes {
-	return Sizes{Messages: 100_000, Large: 1_000_000, Told: 20_000, Batch: 50, Idle: 20 * time.Second}
+	return Sizes{Messages: 100_000, Large: 1_000_000, Told: 20_000, Batch: 50, Idle: 20 * time.Second, Storm: 20 * time.Second}
 }
 
 // All runs every measurement, on the same people where it can. Size and admit,
@@ -31,6 +32,7 @@ func (c *Config) All(ctx context.Context, s Sizes) (all []*Report, err error) {
 		func() (*Report, error) { return c.Idle(ctx, s.Large, s.Idle) }, // first, while the machine is quiet
 		func() (*Report, error) { return c.Send(ctx, s.Messages) },
 		func() (*Report, error) { return c.Statuses(ctx, s.Told, s.Batch) },
+		func() (*Report, error) { return once.Storm(ctx, s.Storm) },
 		func() (*Report, error) { return once.Admit(ctx, s.Large) },
 		func() (*Report, error) { return once.Size(ctx, s.Messages, s.Large) },
 	} {

@@ -206,6 +206,19 @@ func TestStatuses(t *testing.T) {
 	nothingLeft(t, c)
 }
 
+func TestStorm(t *testing.T) {
+	c := config(t)
+	c.Runs = 1
+	r, err := c.Storm(t.Context(), 300*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := figures(t, r, 1)
+	above(t, got, "messages/s", "callbacks answered, p50", "callbacks answered, p99", "processor time per message with its statuses")
+	never(t, got, "callbacks not answered 200")
+	nothingLeft(t, c)
+}
+
 func TestIdle(t *testing.T) {
 	c := config(t)
 	c.Runs = 1
@@ -226,7 +239,7 @@ func TestAll(t *testing.T) {
 	}
 	c := config(t)
 	c.Runs = 1
-	all, err := c.All(t.Context(), Sizes{Messages: 200, Large: 500, Told: 200, Batch: 10, Idle: 50 * time.Millisecond})
+	all, err := c.All(t.Context(), Sizes{Messages: 200, Large: 500, Told: 200, Batch: 10, Idle: 50 * time.Millisecond, Storm: 200 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +248,7 @@ func TestAll(t *testing.T) {
 		names = append(names, r.Measures)
 		figures(t, r, 1)
 	}
-	if want := []string{"idle", "send", "statuses", "admit", "size"}; !slices.Equal(names, want) {
+	if want := []string{"idle", "send", "statuses", "storm", "admit", "size"}; !slices.Equal(names, want) {
 		t.Errorf("%q, want %q", names, want)
 	}
 	nothingLeft(t, c)

@@ -44,14 +44,20 @@ func callbacks(all []kept, batch int) (out []callback) {
 		}
 	}
 	for i := 0; i < len(items); i += batch {
-		body := fmt.Appendf(nil, `{"object":"whatsapp_business_account","entry":[{"id":"%s","changes":[{"value":{"messaging_product":"whatsapp",`+
-			`"metadata":{"display_phone_number":"12025550100","phone_number_id":"%s"},"statuses":[`, waba, number)
+		body := fmt.Appendf(nil, callbackHead, waba, number)
 		body = append(body, bytes.Join(items[i:min(i+batch, len(items))], []byte(","))...)
-		body = append(body, `]},"field":"messages"}]}]}`...)
+		body = append(body, callbackTail...)
 		out = append(out, callback{body, sign(body)})
 	}
 	return out
 }
+
+// What stands around the statuses of a callback: account and number come in.
+const (
+	callbackHead = `{"object":"whatsapp_business_account","entry":[{"id":"%s","changes":[{"value":{"messaging_product":"whatsapp",` +
+		`"metadata":{"display_phone_number":"12025550100","phone_number_id":"%s"},"statuses":[`
+	callbackTail = `]},"field":"messages"}]}]}`
+)
 
 // status is one as v24.0 and later write it: priced where Meta prices.
 func status(k kept, kind int, now int64) []byte {

@@ -47,7 +47,8 @@ type sink struct {
 
 	keeping bool
 	kept    []kept
-	url     string // of the callbacks
+	arrived chan<- arrivedAt // who posts their statuses; nil: nobody
+	url     string           // of the callbacks
 	ready   []callback
 }
 
@@ -75,7 +76,7 @@ type sinkAddress struct {
 
 func (s *sink) verbs() map[string]func(context.Context, json.RawMessage) (any, error) {
 	return map[string]func(context.Context, json.RawMessage) (any, error){
-		"listen": verb(s.listen), "keep": verb(s.keep), "prepare": verb(s.prepare), "post": verb(s.post),
+		"listen": verb(s.listen), "keep": verb(s.keep), "prepare": verb(s.prepare), "post": verb(s.post), "flow": verb(s.flow),
 	}
 }
 
@@ -167,6 +168,12 @@ func (s *sink) take(at time.Time, size int, to, callback []byte) uint64 {
 	}
 	if s.keeping {
 		s.kept = append(s.kept, kept{string(to), string(callback), s.next})
+	}
+	if s.arrived != nil {
+		select {
+		case s.arrived <- arrivedAt{kept{string(to), string(callback), s.next}, at}:
+		default: // more came than were announced: the counts tell
+		}
 	}
 	if s.first.IsZero() {
 		s.first = at

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -192,7 +193,8 @@ type settings struct {
 	poll    time.Duration // of the folder; 0: the default
 	stable  time.Duration // 0: the default
 
-	usualRate bool // the number's rate is not raised
+	usualRate bool    // the number's rate is not raised
+	perSecond float64 // its rate; 0: more than it can use
 }
 
 // copy makes a folder for one daemon: its own database, its configuration, and
@@ -237,7 +239,7 @@ func writeConfig(dir string, s settings) error {
 	}
 	fmt.Fprintf(&b, "[[whatsapp.accounts]]\nid = %q\n[[whatsapp.accounts.numbers]]\nid = %q\nname = \"bench\"\n", waba, number)
 	if !s.usualRate {
-		fmt.Fprintf(&b, "per_second = 100000\n")
+		fmt.Fprintf(&b, "per_second = %g\n", cmp.Or(s.perSecond, 100_000))
 	}
 	fmt.Fprintf(&b, "[campaigns]\nfolder = \"campaigns.d\"\nstatus = \"status\"\ntimezone = \"UTC\"\napproval = \"off\"\n")
 	put("poll", s.poll)

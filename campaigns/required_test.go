@@ -76,15 +76,25 @@ func TestRequired(t *testing.T) {
 
 func FuzzRequired(f *testing.F) {
 	f.Add("POSITIONAL", ofertaComponents)
+	f.Add("POSITIONAL", vitrineComponents)
+	f.Add("", relampagoComponents)
+	f.Add("NAMED", `[{"type":"CAROUSEL","cards":[{"components":[{"type":"HEADER","format":"VIDEO"},{"type":"BUTTONS","buttons":[{"type":"URL","url":"x{{1}}"}]}]}]}]`)
 	f.Add("NAMED", `[{"type":"BODY","text":"{{a}} {{99999999999}}"}]`)
 	f.Fuzz(func(t *testing.T, format, components string) {
 		r, err := Required(format, components)
 		if err != nil {
 			return
 		}
-		for _, b := range r.Buttons {
-			if b.Index < 0 || b.Index >= r.buttons {
-				t.Fatalf("button %d of %d", b.Index, r.buttons)
+		for _, r := range append([]Requirement{r}, r.Cards...) {
+			for _, b := range r.Buttons {
+				if b.Index < 0 || b.Index >= r.buttons {
+					t.Fatalf("button %d of %d", b.Index, r.buttons)
+				}
+			}
+		}
+		for _, card := range r.Cards {
+			if card.Header != whatsapp.HeaderImage && card.Header != whatsapp.HeaderVideo || len(card.Cards) > 0 {
+				t.Fatalf("card %+v", card)
 			}
 		}
 	})

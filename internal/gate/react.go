@@ -90,6 +90,7 @@ func React(tx *store.Tx, f Failure) (Reaction, error) {
 			return r, err
 		}
 		f.Code.Class = whatsapp.ClassStopCampaign
+		f.Code.Meaning += "; that is so of three uploads in a row, look at the file"
 	}
 	scope, target, reason, ok := holdScope(f.Code.Class, f.Stream)
 	if !ok {

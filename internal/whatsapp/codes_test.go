@@ -109,3 +109,29 @@ func TestLookupCodeProperty(t *testing.T) {
 		}
 	})
 }
+
+// Meta's words say what some codes leave open.
+func TestSaid(t *testing.T) {
+	const noMedia = "(#100) Param template['components'][0]['parameters'][0]['image']['id'] is not a valid whatsapp business account media attachment ID"
+	for _, test := range []struct {
+		code  int
+		words string
+		want  Class
+	}{
+		{100, noMedia, ClassMedia},
+		{131009, noMedia, ClassMedia},
+		{132012, noMedia, ClassStopCampaign},
+		{100, "(#100) Invalid parameter", ClassStopCampaign},
+		{131009, "Ad sync incomplete, try again in 10 minutes", ClassWaitTemplate},
+		{131009, "Parameter value is not valid", ClassStopCampaign},
+		{130429, "sync", ClassThrottleNumber},
+	} {
+		got := LookupCode(test.code, 400).Said(test.words)
+		if got.Class != test.want || got.Code != test.code || got.Accepted != AcceptedNo || got.Meaning == "" || got.Do == "" {
+			t.Errorf("%d %q: %+v", test.code, test.words, got)
+		}
+		if want := LookupCode(134101, 0).RetryAfter; test.want == ClassWaitTemplate && got.RetryAfter != want {
+			t.Errorf("again after %s, want %s", got.RetryAfter, want)
+		}
+	}
+}

@@ -43,18 +43,14 @@ func (c *Config) Statuses(ctx context.Context, n, batch int) (r *Report, err err
 		r.add("bare statuses/s, "+t.name, "/s", nil, t.bare...)
 		r.add("commits per status, "+t.name, "", nil, t.commits...)
 	}
-	for i := range single.refused {
-		single.refused[i] += many.refused[i]
-	}
-	r.add("callbacks not answered 200", "", atMost(0), single.refused...)
 	return r, nil
 }
 
 // told is what was found for one size of callbacks.
 type told struct {
-	name                                                    string
-	batch                                                   int
-	ratios, cpus, applied, answered, bare, commits, refused []float64
+	name                                           string
+	batch                                          int
+	ratios, cpus, applied, answered, bare, commits []float64
 }
 
 // tell runs the daemon until everything is accepted, and then tells it what
@@ -98,11 +94,6 @@ func (c *Config) tell(ctx context.Context, sink *started, w *world, r *Report, k
 		return err
 	}
 	r.Faults = append(r.Faults, got.faults(w.people)...)
-	for _, t := range kinds {
-		if n := t.refused[len(t.refused)-1]; n > 0 {
-			r.Faults = append(r.Faults, fmt.Sprintf("%.0f callbacks with %s were not answered 200", n, t.name))
-		}
-	}
 	return nil
 }
 
@@ -120,6 +111,9 @@ func (h *house) told(sink *started, p postArgs, t *told, bare func() (PlainRun, 
 	if err := sink.child.call("post", nil, &posted); err != nil {
 		return err
 	}
+	if posted.Refused > 0 {
+		return fmt.Errorf("%d callbacks, %s, were not answered 200%s", posted.Refused, t.name, h.said.text())
+	}
 	if err := h.call("wait", waitArgs{For: "read", N: p.To, Timeout: patience(10 * p.To)}, &ended); err != nil {
 		return err
 	}
@@ -133,7 +127,6 @@ func (h *house) told(sink *started, p postArgs, t *told, bare func() (PlainRun, 
 	t.applied, t.bare = append(t.applied, rate), append(t.bare, bareRate)
 	t.answered = append(t.answered, n/posted.Seconds)
 	t.commits = append(t.commits, float64(ended.Commits-begun.Commits)/n)
-	t.refused = append(t.refused, float64(posted.Refused))
 	return nil
 }
 

@@ -2,36 +2,79 @@ package conversations
 
 import (
 	"fmt"
-	"time"
 
 	"janela/internal/store"
-	"janela/internal/whatsapp"
 )
 
-// sqlBegin opens the conversation of a message (?3) that was just accepted (?5),
-// where nothing else can matter: the person is one contact, has no conversation
-// on the number (?2) that is open then or later (?7: none that opened before can
-// be), and wrote nothing since a day before (?8). A message of ours from then on
-// would have a conversation open; a foreign one may have none.
-var sqlBegin = store.SQL(`INSERT INTO conversations (` + columns + `)
-	SELECT CAST(?1 AS BIGINT), CAST(?2 AS TEXT), m.contact_id, CAST(?4 AS TEXT), 'business', 0, m.accepted_at, CAST(?6 AS BIGINT), 0, 1, m.id, '', 0, 1, 0
-	FROM messages m CROSS JOIN contacts c
-	WHERE m.id = ?3 AND m.state = 'accepted' AND m.accepted_at = ?5 AND m.sent_at = 0 AND m.delivered_at = 0 AND m.read_at = 0 AND m.failed_at = 0
+// sqlAlone names, of messages that were just accepted, those that surely open a
+// conversation, because nothing else can matter: no status of the message is
+// known; the person is one contact, has no conversation on the number that is
+// open then or later (none that opened 72 h before can be), and wrote nothing
+// since a day before. A message of ours from then on would have a conversation
+// open; a foreign one may have none.
+var sqlAlone = store.SQLMany(`WITH a(id, number_id, at) AS (VALUES {rows})
+	SELECT a.id, m.contact_id FROM a CROSS JOIN messages m CROSS JOIN contacts c
+	WHERE m.id = a.id AND m.state = 'accepted' AND m.accepted_at = a.at AND m.sent_at = 0 AND m.delivered_at = 0 AND m.read_at = 0 AND m.failed_at = 0
 	AND c.id = m.contact_id AND c.root = c.id AND NOT EXISTS (SELECT 1 FROM contacts k WHERE k.root = m.contact_id AND k.id <> m.contact_id)
-	AND NOT EXISTS (SELECT 1 FROM conversations v WHERE v.contact_id = m.contact_id AND v.number_id = CAST(?2 AS TEXT) AND v.opened_at > ?7 AND v.expires_at > ?5)
-	AND NOT EXISTS (SELECT 1 FROM inbound_messages i WHERE i.contact_id = m.contact_id AND i.number_id = CAST(?2 AS TEXT) AND i.at > ?8)
-	AND NOT EXISTS (SELECT 1 FROM foreign_messages f WHERE f.contact_id = m.contact_id AND (f.sent_at >= ?5 OR f.delivered_at >= ?5 OR f.read_at >= ?5))`)
+	AND NOT EXISTS (SELECT 1 FROM conversations v WHERE v.contact_id = m.contact_id AND v.number_id = a.number_id AND v.opened_at > a.at - 259200000 AND v.expires_at > a.at)
+	AND NOT EXISTS (SELECT 1 FROM inbound_messages i WHERE i.contact_id = m.contact_id AND i.number_id = a.number_id AND i.at > a.at - 86400000)
+	AND NOT EXISTS (SELECT 1 FROM foreign_messages f WHERE f.contact_id = m.contact_id AND (f.sent_at >= a.at OR f.delivered_at >= a.at OR f.read_at >= a.at))`,
+	`(CAST(?r1 AS BIGINT), CAST(?r2 AS TEXT), CAST(?r3 AS BIGINT))`)
 
-// Begin opens the conversation of a message that was accepted at an instant, of
-// which no status is known, where it is certain that it opens one. That is how
-// most messages of campaigns begin, and costs one statement. If it did not, it
-// changed nothing, and Recompute must. Of what else changed with it, Recompute
-// must be told afterwards.
-func Begin(tx *store.Tx, number string, message int64, category whatsapp.Category, at time.Time) (did bool, err error) {
-	n, err := tx.Exec(sqlBegin, tx.NewID(), number, message, string(category), store.Millis(at), store.Millis(at.Add(Length)),
-		store.Millis(at.Add(-FreeEntryLength)), store.Millis(at.Add(-WindowLength)))
-	if err != nil {
-		return false, fmt.Errorf("conversations: open the conversation of message %d: %w", message, err)
+// sqlInsertMany is sqlInsert for several rows.
+var sqlInsertMany = store.SQLMany(`INSERT INTO conversations (`+columns+`) VALUES {rows}`,
+	`(?r1, ?r2, ?r3, ?r4, ?r5, ?r6, ?r7, ?r8, ?r9, ?r10, ?r11, ?r12, ?r13, ?r14, ?r15)`)
+
+type aloneRow struct{ message, contact int64 }
+
+// Fields names the places of sqlAlone's columns.
+func (a *aloneRow) Fields() []any { return []any{&a.message, &a.contact} }
+
+// begin opens the conversations of messages that were just accepted, where it is
+// certain that they open one: so begin most messages of campaigns. It returns
+// the touches that are left. Of two messages to one person the second is: what
+// Recompute makes of it is right for both.
+func begin(tx *store.Tx, touches []Touch) (left []Touch, changed []Change, err error) {
+	fresh := make([]*Touch, 0, len(touches))
+	at := make(map[int64]int, len(touches)) // by message
+	for i := range touches {
+		if t := &touches[i]; t.Accepted > 0 {
+			at[t.Accepted] = i
+			fresh = append(fresh, t)
+		}
 	}
-	return n > 0, nil
+	if len(fresh) == 0 {
+		return touches, nil, nil
+	}
+	rows := make([]Row, 0, len(fresh))
+	begun := make(map[ledgerKey]int64, len(fresh)) // the message that does
+	err = store.EachMany(tx, sqlAlone, len(fresh), func(i int, args []any) []any {
+		return append(args, fresh[i].Accepted, fresh[i].Number, store.Millis(fresh[i].Since))
+	}, func(a *aloneRow) error {
+		t := &touches[at[a.message]]
+		key := ledgerKey{t.Number, a.contact}
+		if _, ok := begun[key]; ok {
+			return nil
+		}
+		begun[key] = a.message
+		rows = append(rows, Row{ID: tx.NewID(), Number: t.Number, Contact: a.contact, Conversation: Conversation{Category: t.Category, Origin: FromBusiness,
+			OpenedAt: t.Since, ExpiresAt: t.Since.Add(Length), Provisional: true, OpenedBy: a.message, MessagesOut: 1}})
+		return nil
+	})
+	if err == nil {
+		_, err = tx.ExecMany(sqlInsertMany, len(rows), func(i int, args []any) []any { return append(args, rows[i].values()...) })
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("conversations: open those of %d messages: %w", len(fresh), err)
+	}
+	changed = make([]Change, len(rows))
+	for i := range rows {
+		changed[i] = Change{ID: rows[i].ID, Opened: true, Row: rows[i]}
+	}
+	for _, t := range touches {
+		if begun[ledgerKey{t.Number, t.Contact}] != t.Accepted || t.Accepted == 0 {
+			left = append(left, t)
+		}
+	}
+	return left, changed, nil
 }

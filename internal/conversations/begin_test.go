@@ -8,7 +8,12 @@ import (
 	"janela/internal/whatsapp"
 )
 
-// Begin leaves to Recompute whatever more there is to a message than itself.
+// accepted is the touch of a message that was accepted.
+func accepted(message int64, c whatsapp.Category, hours float64) Touch {
+	return Touch{Number: numberA, Contact: 1, Since: at(hours), Accepted: message, Category: c}
+}
+
+// begin leaves to Recompute whatever more there is to a message than itself.
 func TestBeginLeavesTheRestToRecompute(t *testing.T) {
 	join := func(b book) { b.must(func() error { _, err := b.tx.Exec(setRoot, 2, 1); return err }()) }
 	wrote := func(contact int64, hours float64) func(b book) {
@@ -61,11 +66,12 @@ func TestBeginLeavesTheRestToRecompute(t *testing.T) {
 						tt.now(&m)
 					}
 					b.must(m.put(b.tx))
-					did, err := Begin(b.tx, numberA, 9, category, at(100))
+					left, changed, err := begin(b.tx, []Touch{accepted(9, category, 100)})
 					b.must(err)
+					did := len(left) == 0
 					after, err := stored(b.tx)
 					b.must(err)
-					if did != tt.did || len(after)-len(before) != map[bool]int{true: 1}[did] {
+					if did != tt.did || len(after)-len(before) != len(changed) || did != (len(changed) == 1) {
 						t.Errorf("it began one: %t, want %t; %d rows, then %d", did, tt.did, len(before), len(after))
 					}
 					if did {
@@ -85,12 +91,10 @@ func TestBeginOfTwoAtOnce(t *testing.T) {
 		for id := range int64(2) {
 			b.must(sending{id: id + 1, category: mkt, run: id + 5, number: numberA, contact: 1, state: "accepted", accepted: at(1)}.put(b.tx))
 		}
-		for id, want := range []bool{true, false} {
-			if did, err := Begin(b.tx, numberA, int64(id)+1, mkt, at(1)); did != want || err != nil {
-				t.Errorf("message %d: %t, %v", id+1, did, err)
-			}
+		changed := b.recompute(accepted(1, mkt, 1), accepted(2, mkt, 1))
+		if len(changed) != 2 || !changed[0].Opened || changed[1].Opened || changed[0].ID != changed[1].ID {
+			t.Errorf("changes: %+v", changed)
 		}
-		b.recompute(Touch{Number: numberA, Contact: 1, Since: at(1)})
 		b.want("marketing [1,25) provisional business by 1; out 2 in 0")
 	})
 }
@@ -98,8 +102,8 @@ func TestBeginOfTwoAtOnce(t *testing.T) {
 // A message that nobody has begins nothing.
 func TestBeginOfNothing(t *testing.T) {
 	write(t, open(t), func(tx *store.Tx) error {
-		did, err := Begin(tx, numberA, 4711, mkt, at(1))
-		if did {
+		left, changed, err := begin(tx, []Touch{accepted(4711, mkt, 1)})
+		if len(left) != 1 || len(changed) > 0 {
 			t.Error("it began")
 		}
 		return err

@@ -18,6 +18,10 @@ type Touch struct {
 	// time moved or that stopped to count, it is the lesser of its old and new
 	// times. The zero time recomputes the whole history.
 	Since time.Time
+	// Accepted is the message whose acceptance, at Since, is all that changed, and
+	// Category its category; 0 for any other change.
+	Accepted int64
+	Category whatsapp.Category
 }
 
 // Change is what Recompute did to one row.
@@ -105,7 +109,11 @@ func Merge(tx *store.Tx, contact int64) (changed []Change, err error) {
 // instant at which nothing was open are not read. It is idempotent; touches of
 // contacts that contacts does not know change nothing.
 func Recompute(tx *store.Tx, touches ...Touch) (changed []Change, err error) {
-	tasks, err := plan(tx, touches)
+	left, changed, err := begin(tx, touches)
+	if err != nil {
+		return nil, err
+	}
+	tasks, err := plan(tx, left)
 	if err != nil {
 		return nil, err
 	}

@@ -58,7 +58,7 @@ func (b book) send(m sending, since time.Time) []Change {
 		m.contact = 1
 	}
 	b.must(m.put(b.tx))
-	return b.recompute(Touch{m.number, m.contact, since})
+	return b.recompute(Touch{Number: m.number, Contact: m.contact, Since: since})
 }
 
 func (b book) wrote(n int, hours float64, referral bool) int64 {
@@ -276,7 +276,7 @@ func TestJoinedContactsAreMerged(t *testing.T) {
 		_, err = b.tx.Exec(setRoot, 2, 1)
 		b.must(err)
 		// A touch of the one number, late, mends both.
-		changed := b.recompute(Touch{numberA, 2, at(500)})
+		changed := b.recompute(Touch{Number: numberA, Contact: 2, Since: at(500)})
 		b.want("marketing [0,24) business by 1; out 2 in 0", "utility [4,28) business by 3; out 1 in 0 (2, 1)")
 		if len(changed) != 3 || !changed[0].Gone || changed[2].ID != opened[0].ID {
 			t.Errorf("changes: %+v", changed)
@@ -287,7 +287,7 @@ func TestJoinedContactsAreMerged(t *testing.T) {
 		if n, _, err := store.Value[int64](b.tx, windows); err != nil || n != 1 {
 			t.Errorf("%d windows, %v", n, err)
 		}
-		if again := b.recompute(Touch{numberA, 1, at(500)}); len(again) != 0 {
+		if again := b.recompute(Touch{Number: numberA, Contact: 1, Since: at(500)}); len(again) != 0 {
 			t.Errorf("merged twice: %+v", again)
 		}
 	})
@@ -318,18 +318,18 @@ func TestRecomputeBeginsAtTheLastGap(t *testing.T) {
 			_, err := b.tx.Exec(spoil, id+1)
 			b.must(err)
 		}
-		b.recompute(Touch{numberA, 1, at(133)})
+		b.recompute(Touch{Number: numberA, Contact: 1, Since: at(133)})
 		// 133 lies in [130,154), which overlaps [110,134), which overlaps [100,124).
 		b.want("marketing [0,24) business by 1; out 99 in 0", "marketing [100,124) business by 2; out 1 in 0",
 			"utility [110,134) business by 3; out 1 in 0", "marketing [130,154) business by 4; out 1 in 0",
 			"authentication [131,155) business by 5; out 1 in 0")
-		b.recompute(Touch{numberA, 1, time.Time{}})
+		b.recompute(Touch{Number: numberA, Contact: 1, Since: time.Time{}})
 		rows, err := stored(b.tx)
 		b.must(err)
 		if rows[0].MessagesOut != 1 {
 			t.Error("the zero time did not recompute the whole history")
 		}
-		if got := b.recompute(Touch{numberA, 99, at(0)}); len(got) != 0 {
+		if got := b.recompute(Touch{Number: numberA, Contact: 99, Since: at(0)}); len(got) != 0 {
 			t.Errorf("a contact that is not known: %+v", got)
 		}
 	})
@@ -365,7 +365,7 @@ func explain(t *testing.T, tx *store.Tx, s *store.Stmt) []string {
 
 func TestNoStatementWalksATable(t *testing.T) {
 	write(t, open(t), func(tx *store.Tx) error {
-		for _, s := range []*store.Stmt{sqlPerson, sqlBegin, sqlUnmerged, sqlMembers, sqlStored, sqlUpdate, sqlDelete, sqlFacts, sqlWindow,
+		for _, s := range []*store.Stmt{sqlPerson, sqlUnmerged, sqlMembers, sqlStored, sqlUpdate, sqlDelete, sqlFacts, sqlWindow,
 			sqlInWindow, sqlDropWindows, sqlInboundID, sqlAnswered, sqlList, sqlListOfOne, sqlCount, sqlCountOfOne} {
 			for _, line := range explain(t, tx, s) {
 				if strings.HasPrefix(line, "SCAN") || strings.Contains(line, "AUTOMATIC") {
@@ -412,7 +412,7 @@ func BenchmarkRecompute(b *testing.B) {
 					if err := m.put(tx); err != nil {
 						return err
 					}
-					touches = append(touches, Touch{numberA, m.contact, at(0)})
+					touches = append(touches, Touch{Number: numberA, Contact: m.contact, Since: at(0)})
 				}
 				if m.state == "queued" {
 					return nil

@@ -110,7 +110,7 @@ func TestReportAddsUp(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		h := drawHistory(rt, false)
 		err := db.Write(context.Background(), func(tx *store.Tx) error {
-			w, err := begin(tx, h)
+			w, err := reveal(tx, h)
 			if err != nil {
 				return err
 			}

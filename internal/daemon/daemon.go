@@ -162,21 +162,20 @@ func (d *Daemon) outcomes(tx *store.Tx, out []outbox.Outcome) error {
 		if o.Since.IsZero() || o.Contact == 0 {
 			continue
 		}
-		var did bool
-		var err error
-		switch {
-		case !o.Confirmed.IsZero():
-			did, err = conversations.Confirm(tx, o.Number, o.Contact, o.Message, o.Since, o.Confirmed)
-		case o.To == outbox.Accepted:
-			did, err = conversations.Begin(tx, o.Number, o.Message, o.Category, o.Since)
+		if !o.Confirmed.IsZero() {
+			did, err := conversations.Confirm(tx, o.Number, o.Contact, o.Message, o.Since, o.Confirmed)
+			if err != nil {
+				return err
+			}
+			if did {
+				continue
+			}
 		}
-		if err != nil {
-			return err
+		t := conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since}
+		if o.To == outbox.Accepted {
+			t.Accepted, t.Category = o.Message, o.Category
 		}
-		if did {
-			continue
-		}
-		touches = append(touches, conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since})
+		touches = append(touches, t)
 	}
 	if len(touches) > 0 {
 		if _, err := conversations.Recompute(tx, touches...); err != nil {

@@ -369,15 +369,11 @@ func recompute(tx *store.Tx, out []outbox.Outcome) error {
 		if o.Since.IsZero() || o.Contact == 0 {
 			continue
 		}
+		t := conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since}
 		if o.To == outbox.Accepted {
-			if did, err := conversations.Begin(tx, o.Number, o.Message, o.Category, o.Since); did || err != nil {
-				if err != nil {
-					return err
-				}
-				continue
-			}
+			t.Accepted, t.Category = o.Message, o.Category
 		}
-		touches = append(touches, conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since})
+		touches = append(touches, t)
 	}
 	_, err := conversations.Recompute(tx, touches...)
 	return err

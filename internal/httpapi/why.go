@@ -10,8 +10,8 @@ import (
 
 	"janela/campaigns"
 	"janela/internal/account"
-	"janela/internal/dispatch"
 	"janela/internal/contacts"
+	"janela/internal/dispatch"
 	"janela/internal/gate"
 	"janela/internal/outbox"
 	"janela/internal/store"

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"fmt"
 	"time"
 
 	"janela/internal/store"
@@ -15,7 +16,8 @@ type Move struct {
 }
 
 var (
-	sqlClaim = store.SQL(`UPDATE messages SET state = 'sending', attempt = attempt + 1, claimed_at = ?2, reason = '', code = 0 WHERE id = ?1 AND state = 'queued'`)
+	sqlClaim = store.SQLMany(`UPDATE messages SET state = 'sending', attempt = attempt + 1, claimed_at = ?1, reason = '', code = 0
+		WHERE id IN ({rows}) AND state = 'queued'`, `?r1`)
 	sqlEnd   = store.SQL(`UPDATE messages SET state = ?2, reason = ?3, ended_at = ?4 WHERE id = ?1 AND state = 'queued'`)
 	sqlDelay = store.SQL(`UPDATE messages SET not_before = ?2 WHERE id = ?1 AND state = 'queued'`)
 )
@@ -32,7 +34,6 @@ func Apply(tx *store.Tx, s Stream, moves []Move) ([]Message, []Outcome, error) {
 		var err error
 		switch mv.To {
 		case Sending:
-			err = tx.One(sqlClaim, after.ID, now)
 			after.State, after.Attempt, after.ClaimedAt = Sending, after.Attempt+1, now
 			after.Reason, after.Code = "", 0
 			claimed = append(claimed, after)
@@ -50,6 +51,13 @@ func Apply(tx *store.Tx, s Stream, moves []Move) ([]Message, []Outcome, error) {
 	}
 	if err := s.claimed(tx, len(claimed)); err != nil {
 		return nil, nil, err
+	}
+	n, err := tx.ExecMany(sqlClaim, len(claimed), func(i int, args []any) []any { return append(args, claimed[i].ID) }, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	if n != int64(len(claimed)) {
+		return nil, nil, fmt.Errorf("%w: %d of %d messages were queued", store.ErrLost, n, len(claimed))
 	}
 	out, err := c.end()
 	return claimed, out, err

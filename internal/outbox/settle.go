@@ -26,11 +26,13 @@ type Result struct {
 var (
 	sqlAccept = store.SQL(`UPDATE messages SET state = ?3, accepted_at = ?4, wamid = ?5, held = ?6, in_window = ?7, ended_at = ?4
 		WHERE id = ?1 AND attempt = ?2 AND state = 'sending'`)
-	// sqlAcceptAlone is sqlAccept for a message of which nothing has been heard
-	// since it was claimed.
-	sqlAcceptAlone = store.SQL(`UPDATE messages SET state = ?3, accepted_at = ?4, wamid = ?5, held = ?6, in_window = ?7, ended_at = ?4
-		WHERE id = ?1 AND attempt = ?2 AND state = 'sending' AND wamid = ''
-		AND accepted_at = 0 AND sent_at = 0 AND delivered_at = 0 AND read_at = 0 AND failed_at = 0`)
+	// sqlAcceptAlone is sqlAccept for messages of which nothing has been heard
+	// since they were claimed. It names those it found so.
+	sqlAcceptAlone = store.SQLMany(`WITH r(id, attempt, state, at, wamid, held, in_window) AS (VALUES {rows})
+		UPDATE messages SET state = r.state, accepted_at = r.at, wamid = r.wamid, held = r.held, in_window = r.in_window, ended_at = r.at FROM r
+		WHERE messages.id = r.id AND messages.attempt = r.attempt AND messages.state = 'sending' AND messages.wamid = ''
+		AND messages.accepted_at = 0 AND sent_at = 0 AND delivered_at = 0 AND read_at = 0 AND failed_at = 0 RETURNING messages.id`,
+		`(CAST(?r1 AS BIGINT), CAST(?r2 AS INTEGER), CAST(?r3 AS TEXT), CAST(?r4 AS BIGINT), CAST(?r5 AS TEXT), CAST(?r6 AS INTEGER), CAST(?r7 AS INTEGER))`)
 	sqlRequeue = store.SQL(`UPDATE messages SET state = 'queued', attempt = attempt - ?3, not_before = ?4, reason = ?5, code = ?6
 		WHERE id = ?1 AND attempt = ?2 AND state = 'sending'`)
 	sqlSettle = store.SQL(`UPDATE messages SET state = ?3, reason = ?4, code = ?5, failed_at = ?6, ended_at = ?7
@@ -45,11 +47,17 @@ var (
 // acceptance is kept. A requeued message whose deadline has passed expires instead.
 func Settle(tx *store.Tx, results []Result) ([]Outcome, error) {
 	c := begin(tx)
+	done, err := c.accept(results)
+	if err != nil {
+		return nil, err
+	}
 	for i := range results {
 		r := &results[i]
-		if done, err := c.accept(r); err != nil {
-			return nil, err
-		} else if done {
+		if done[r.Message] == r {
+			after := r.accepted()
+			if err := c.moved(r.Claimed, &after); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		before, ok, err := ByID(tx, r.Message)
@@ -88,23 +96,39 @@ func Settle(tx *store.Tx, results []Result) ([]Outcome, error) {
 	return c.end()
 }
 
-// accept writes an acceptance without reading the message first: what it is
-// where the statement finds it, its claim has told.
-func (c *changes) accept(r *Result) (done bool, err error) {
-	if r.Attempt > 1 { // it may be a second copy
-		return false, nil
+// accept writes acceptances without reading the messages first: what they are
+// where the statement finds them, their claims have told. It returns those it
+// wrote, by message.
+func (c *changes) accept(results []Result) (done map[int64]*Result, err error) {
+	some := make(map[int64]*Result, len(results))
+	rows := make([]*Result, 0, len(results))
+	for i := range results {
+		r := &results[i]
+		switch {
+		case r.Claimed == nil || r.Claimed.Attempt != r.Attempt || r.To != Accepted && r.To != AcceptedHeld || some[r.Message] != nil:
+		case r.Attempt > 1: // it may be a second copy
+		default:
+			some[r.Message] = r
+			rows = append(rows, r)
+		}
 	}
-	if r.Claimed == nil || r.Claimed.Attempt != r.Attempt || r.To != Accepted && r.To != AcceptedHeld {
-		return false, nil
-	}
-	after := *r.Claimed
-	after.State, after.Held, after.AcceptedAt, after.Wamid = r.To, r.To == AcceptedHeld, store.Millis(r.At), r.Wamid
-	after.Reason, after.Code = r.Reason, r.Code
-	n, err := c.tx.Exec(sqlAcceptAlone, r.Message, r.Attempt, string(r.To), after.AcceptedAt, string(r.Wamid), after.Held, r.InWindow)
-	if err != nil || n == 0 {
-		return false, err
-	}
-	return true, c.moved(r.Claimed, &after)
+	done = make(map[int64]*Result, len(rows))
+	err = store.EachMany(c.tx, sqlAcceptAlone, len(rows), func(i int, args []any) []any {
+		r := rows[i]
+		return append(args, r.Message, r.Attempt, string(r.To), store.Millis(r.At), string(r.Wamid), r.To == AcceptedHeld, r.InWindow)
+	}, func(id *store.Col[int64]) error {
+		done[id.V] = some[id.V]
+		return nil
+	})
+	return done, err
+}
+
+// accepted is the message as its acceptance leaves it.
+func (r *Result) accepted() Message {
+	m := *r.Claimed
+	m.State, m.Held, m.AcceptedAt, m.Wamid = r.To, r.To == AcceptedHeld, store.Millis(r.At), r.Wamid
+	m.Reason, m.Code = r.Reason, r.Code
+	return m
 }
 
 func settle(tx *store.Tx, m *Message, r Result, again *Resend) error {

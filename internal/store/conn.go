@@ -189,8 +189,13 @@ func (c *conn) close() error {
 	return errors.Join(append(errs, c.raw.Close())...)
 }
 
+// firstLine names a statement in errors.
 func firstLine(s string) string {
+	const most = 160
 	line, _, _ := strings.Cut(s, "\n")
+	if len(line) > most { // one over many rows
+		line = line[:most] + "…"
+	}
 	return line
 }
 

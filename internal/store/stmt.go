@@ -21,8 +21,11 @@ var registry struct {
 // SQL declares a statement. Call it for package-level variables only: the tests
 // of the house prepare every statement and check what it writes, and that no
 // large table is walked. Parameters are ?1, ?2, …
-func SQL(text string) *Stmt {
-	pc, _, _, _ := runtime.Caller(1)
+func SQL(text string) *Stmt { return register(text, 1) }
+
+// register makes a statement of the package that is so many calls above.
+func register(text string, above int) *Stmt {
+	pc, _, _, _ := runtime.Caller(above + 1)
 	name := runtime.FuncForPC(pc).Name() // janela/internal/outbox.init
 	dir, base := path.Split(name)
 	pkg, _, _ := strings.Cut(base, ".")

@@ -206,9 +206,11 @@ func Each[T any, P Row[T]](q Querier, s *Stmt, fn func(P) error, args ...any) er
 		return err
 	}
 	var told error // by fn: it is passed on as it is
+	var row, none T
+	fields := P(&row).Fields()
 	err = p.each(args, func(values []driver.Value) (bool, error) {
-		var row T
-		if err := scan(values, P(&row).Fields()); err != nil {
+		row = none
+		if err := scan(values, fields); err != nil {
 			return false, err
 		}
 		told = fn(&row)

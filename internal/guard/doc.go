@@ -6,9 +6,13 @@
 //	              run steadily for a minute
 //	clock_behind  the wall clock is more than a minute behind the last instant
 //	              of the database: marketing, until it has caught up
+//	restored      the database is not the one that ran here last: marketing and
+//	              utility, until somebody has looked (janela recover)
 //
 // Invariants:
 //   - the first transaction that sees a new time holds marketing, before
 //     anything else in it is decided
+//   - of a restored database nothing is sent that it had queued, or that a run
+//     begins again, before somebody confirms; then that is unknown
 //   - a hold that somebody released is not placed again for the same cause
 package guard

@@ -22,6 +22,8 @@ type Config struct {
 type Guard struct {
 	cfg   Config
 	clock clockWatch
+	kept  time.Duration // since the file beside the database was brought to disk
+	deaf  bool          // that failed, and was told
 }
 
 // New returns a Guard. From now on a jump of the clock holds marketing.
@@ -41,6 +43,9 @@ func New(cfg Config) *Guard {
 func (g *Guard) Begin(ctx context.Context) error {
 	standing, err := g.standing(ctx)
 	if err != nil {
+		return err
+	}
+	if err := g.restored(ctx); err != nil {
 		return err
 	}
 	return g.clock.begin(ctx, g, standing)
@@ -64,6 +69,22 @@ func (g *Guard) look(ctx context.Context) {
 	if err := g.clock.look(ctx, g); err != nil && ctx.Err() == nil {
 		g.cfg.Log.Error("what the clock does could not be noted; trying again", "error", err)
 	}
+	g.keep()
+}
+
+// keepEvery is how often the file beside the database is brought to disk.
+const keepEvery = 5 * time.Second
+
+func (g *Guard) keep() {
+	if g.kept += g.cfg.Every; g.kept < keepEvery {
+		return
+	}
+	g.kept = 0
+	err := g.cfg.DB.Keep()
+	if err != nil && !g.deaf {
+		g.cfg.Log.Error("what protects from a restored backup does not work", "error", err)
+	}
+	g.deaf = err != nil
 }
 
 // standing returns the reasons of the holds that stand on a category, by

@@ -16,6 +16,8 @@ func (s *Server) machineOperations() map[string]operation {
 	return map[string]operation{
 		"GET /v1/clock":         s.clock,
 		"POST /v1/clock/accept": s.acceptClock,
+		"GET /v1/recover":       s.recovery,
+		"POST /v1/recover":      s.recover,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"janela/campaigns"
 	"janela/internal/access"
 	"janela/internal/account"
+	"janela/internal/guard"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -202,6 +203,9 @@ func (s *Server) release(w http.ResponseWriter, r *http.Request) error {
 				continue
 			case reasonPaused, campaigns.ReasonGuardFailed, campaigns.ReasonGuardBlocked, campaigns.ReasonGuardQuality:
 				mirror = refused(CodeRefused, "the campaign %s is paused", h.Target).hint("janela campaigns resume %s", h.Target)
+				continue
+			case guard.ReasonRestored:
+				mirror = refused(CodeRefused, "the database is not the one that ran here last: what it sends may have been sent").hint("janela recover says what is known, and what to do")
 				continue
 			case reasonCancel:
 				mirror = refused(CodeRefused, "the campaign %s is being cancelled, which is final", h.Target)

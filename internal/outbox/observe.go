@@ -124,7 +124,7 @@ func (b *Observing) Observe(o Observation) (changed, found bool, err error) {
 		return false, false, err
 	}
 	before := row.Message
-	if o.Message > 0 && o.Attempt > before.Attempt {
+	if o.Message > 0 && o.Attempt > before.Attempt && !b.tx.Older(before.ID) {
 		return false, true, nil // no such attempt was made: not ours to believe
 	}
 	again, err := resent(b.tx, &before)

@@ -25,6 +25,8 @@
 //	start, stop                      stop is SIGTERM
 //	crash [when TIME QUERY]          kill -9, now or as soon as the query has a row
 //	advance DURATION, until TIME
+//	backup NAME, restore NAME        a copy of the database; restore while janela does not run
+//	lose db | db-wal | db.epoch …    removes them, while janela does not run
 //	wall +1h | -24h | 0s             janela's wall clock is set to so far from the true time; the monotonic one goes on
 //	drop FILE [as NAME] …            into the campaigns folder; remove NAME …
 //	audience NAME p1-p40             a file with these people in it
@@ -58,7 +60,7 @@
 //
 //	hook NAME events|passthrough [events=PATTERN] [fields=FIELD] [numbers=NAME]   before start
 //	receivers up, receivers down
-//	decide WHO stop|keep             the open review of a person; operate PATH: another operation
+//	decide WHO stop|keep             the open review of a person; operate PATH [JSON]: another operation
 //	expect-hooks NAME N [TYPE]       webhooks that came, each once
 //	expect-hook-text NAME TEXT       ' stands for "
 //	expect-callbacks-passed NAME     every callback that was stored, byte for byte

@@ -255,13 +255,17 @@ func decideVerb(w *world, l line) error {
 
 // operate asks for one operation of the command line's API.
 func (w *world) operate(path string) error {
+	path, body, _ := strings.Cut(path, " ")
+	if body == "" {
+		body = "{}"
+	}
 	d, err := w.running()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := within(time.Minute)
 	defer cancel()
-	req, err := http.NewRequestWithContext(httpapi.WithActor(ctx, "script"), http.MethodPost, "http://janela"+path, strings.NewReader("{}"))
+	req, err := http.NewRequestWithContext(httpapi.WithActor(ctx, "script"), http.MethodPost, "http://janela"+path, strings.NewReader(body))
 	if err != nil {
 		return err
 	}

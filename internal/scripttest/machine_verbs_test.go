@@ -1,7 +1,11 @@
 package scripttest
 
 import (
+	"database/sql"
+	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 )
 
@@ -18,4 +22,52 @@ func wall(w *world, l line) error {
 	w.skew.Store(int64(d))
 	w.settle()
 	return nil
+}
+
+// backupVerb makes a copy of the database, as sqlite3's own backup does.
+func backupVerb(w *world, l line) error {
+	if err := need(l, 1); err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite3", "file:"+w.database())
+	if err != nil {
+		return err
+	}
+	_, err = db.Exec("VACUUM INTO ?", w.path(l.words[0]))
+	return errors.Join(err, db.Close())
+}
+
+// restore puts a backup in the place of the database, while janela does not run.
+func restore(w *world, l line) error {
+	if err := need(l, 1); err != nil {
+		return err
+	}
+	if w.house != nil {
+		return errors.New("janela runs; write stop or crash first")
+	}
+	for _, name := range []string{"-wal", "-shm"} {
+		if err := os.Remove(w.database() + name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	w.past = true
+	data, err := os.ReadFile(w.path(l.words[0]))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(w.database(), data, 0o600)
+}
+
+// lose removes files of the database: db itself, db-wal, db.epoch.
+func lose(w *world, l line) error {
+	if w.house != nil {
+		return errors.New("janela runs; write stop or crash first")
+	}
+	w.past = true
+	for _, name := range l.words {
+		if err := os.Remove(w.database() + strings.TrimPrefix(name, "db")); err != nil {
+			return err
+		}
+	}
+	return need(l, 1)
 }

@@ -18,7 +18,7 @@ func init() { // a map literal would refer to itself through readScript
 		"clock": clock, "advance": advance, "until": until,
 		"config": config, "start": func(w *world, _ line) error { return w.start() },
 		"stop":  func(w *world, _ line) error { return w.stop() },
-		"crash": crash, "wall": wall,
+		"crash": crash, "wall": wall, "backup": backupVerb, "restore": restore, "lose": lose,
 		"write": write, "drop": drop, "remove": remove, "audience": audience,
 		"consent": consent, "revoke": revoke, "reply": reply,
 		"meta": metaVerb, "template": template, "fault": fault, "webhooks": webhooks,

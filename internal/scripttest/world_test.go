@@ -29,6 +29,7 @@ type world struct {
 	net     *network
 	logs    *logs
 	env     map[string]string // settings laid over config.toml
+	past    bool              // the database forgot what was sent
 	skew    atomic.Int64      // how far janela's wall clock is from the true one, ns
 	meta    *meta
 	house   *house            // nil while janela is not running

@@ -25,6 +25,7 @@ type mark struct{ ceiling, clock int64 }
 type ids struct {
 	next           int64
 	saved, pending mark
+	epoch          epoch // as of the last commit; next it is noted with it
 }
 
 // NewID returns the next id: larger than every one before it, ordered by time.
@@ -37,13 +38,25 @@ func (tx *Tx) NewID() int64 {
 }
 
 // keepMark raises the ceiling if this transaction went above it, and keeps the
-// clock. The two are kept apart: the ceiling lies ahead of the time of day.
+// clock. The two are kept apart: the ceiling lies ahead of the time of day. It
+// counts the commits that change anything.
 func (tx *Tx) keepMark() error {
 	i := tx.ids
 	i.pending = i.saved
-	if !tx.accept && i.next <= i.saved.ceiling && tx.now < i.saved.clock+int64(reserve/time.Millisecond) {
+	if tx.accept || i.next > i.saved.ceiling || tx.now >= i.saved.clock+int64(reserve/time.Millisecond) {
+		if err := tx.raiseMark(); err != nil {
+			return err
+		}
+	}
+	if !tx.changed {
 		return nil
 	}
+	_, err := tx.Exec(sqlReserve, "commits", strconv.FormatInt(i.epoch.commits+1, 10))
+	return err
+}
+
+func (tx *Tx) raiseMark() error {
+	i := tx.ids
 	if i.next > i.saved.ceiling {
 		i.pending.ceiling = i.next + int64(reserve/time.Millisecond)<<idShift
 		if _, err := tx.Exec(sqlReserve, "id_ceiling", strconv.FormatInt(i.pending.ceiling, 10)); err != nil {
@@ -56,4 +69,26 @@ func (tx *Tx) keepMark() error {
 	}
 	_, err := tx.Exec(sqlReserve, "clock", strconv.FormatInt(i.pending.clock, 10))
 	return err
+}
+
+// kept takes over what keepMark wrote, once it is committed, before anybody is
+// told.
+func (tx *Tx) kept() {
+	i := tx.ids
+	i.saved = i.pending
+	if tx.changed {
+		i.epoch.commits++
+		i.epoch.running = true
+		i.epoch.mark = mark{i.saved.ceiling, max(tx.now, i.saved.clock)}
+		if tx.accept {
+			i.epoch.clock = i.saved.clock
+		}
+		tx.db.epoch.write(i.epoch)
+	}
+	if tx.accept {
+		tx.db.now.Store(tx.wall)
+	}
+	if tx.ended {
+		tx.db.restored.Store(nil)
+	}
 }

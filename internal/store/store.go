@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,7 +53,10 @@ type DB struct {
 	crashed     atomic.Bool
 	stats       stats
 
-	now atomic.Int64 // the latest Now given out, ms
+	now      atomic.Int64 // the latest Now given out, ms
+	epoch    epochFile
+	restored atomic.Pointer[Restored]
+	olderIDs atomic.Int64
 
 	wakes struct {
 		sync.Mutex
@@ -78,6 +80,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		bulk:   make(chan *job, 1024),
 		scrub:  make(chan *job),
 		file:   cfg.Path,
+		epoch:  epochFile{path: cfg.Path + ".epoch"},
 		quit:   make(chan struct{}),
 		free:   make(chan *conn, maxReaders),
 	}
@@ -105,15 +108,17 @@ func (db *DB) open(ctx context.Context, file string) error {
 	if err := checkVersion(); err != nil {
 		return err
 	}
-	if err := migrate(ctx, writerDSN(file)); err != nil {
-		return err
-	}
-	w, err := newConn(writerDSN(file), writerPragmas)
+	_, err := os.Stat(file + "-wal")
+	logless := errors.Is(err, os.ErrNotExist)
+	w, err := newConn(writerDSN(file), writerPragmas) // before the migrations': the last to leave would remove the log
 	if err != nil {
 		return fmt.Errorf("store: open %s: %w", file, err)
 	}
+	if err := migrate(ctx, writerDSN(file)); err != nil {
+		return errors.Join(err, w.close())
+	}
 	failpoint.Hit("store.migrated")
-	ids, err := db.prepare(w)
+	ids, err := db.prepare(w, logless)
 	if err != nil {
 		return errors.Join(err, w.close())
 	}
@@ -131,26 +136,22 @@ func (db *DB) open(ctx context.Context, file string) error {
 }
 
 // prepare reads, or on a new database makes, the settings.
-func (db *DB) prepare(w *conn) (*ids, error) {
+func (db *DB) prepare(w *conn, logless bool) (*ids, error) {
 	var m mark
 	for name, place := range map[string]*int64{"id_ceiling": &m.ceiling, "clock": &m.clock} {
-		text, err := w.value("SELECT CAST(value AS INTEGER) FROM settings WHERE name = ?1", name)
-		if err == nil && text != "" {
-			*place, err = strconv.ParseInt(text, 10, 64)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("store: read settings: %w", err)
+		var err error
+		if *place, err = number(w, name); err != nil {
+			return nil, err
 		}
 	}
 	if _, err := w.value("INSERT INTO settings (name, value) VALUES ('db', ?1) ON CONFLICT (name) DO NOTHING", rand.Text()[:12]); err != nil {
 		return nil, fmt.Errorf("store: write settings: %w", err)
 	}
 	var err error
-	if db.name, err = w.value("SELECT value FROM settings WHERE name = 'db'"); err != nil {
-		return nil, fmt.Errorf("store: read settings: %w", err)
+	if db.name, err = setting(w, "db"); err != nil {
+		return nil, err
 	}
-	db.now.Store(m.clock)
-	return &ids{next: m.ceiling, saved: m}, nil
+	return db.identify(w, m, logless)
 }
 
 // Name is the random text of this database, which callback ids carry.
@@ -180,7 +181,7 @@ func (db *DB) release() error {
 	for range db.readerCount { // waits for every snapshot to end
 		errs = append(errs, (<-db.free).close())
 	}
-	errs = append(errs, db.lock.Unlock())
+	errs = append(errs, db.epoch.close(), db.lock.Unlock())
 	return errors.Join(errs...)
 }
 

@@ -40,7 +40,9 @@ type Tx struct {
 	wakes []Topic
 	ran   int
 
-	accept bool // Now goes back to the wall clock
+	accept  bool // Now goes back to the wall clock
+	ended   bool // somebody has taken care of a restored database
+	changed bool // there is something to commit
 }
 
 // Now is the transaction's one instant, in UTC.
@@ -75,6 +77,7 @@ func (tx *Tx) Exec(s *Stmt, args ...any) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("store: %s: %w", firstLine(s.text), err)
 	}
+	tx.changed = tx.changed || n > 0
 	return n, nil
 }
 

@@ -139,7 +139,9 @@ func (w *writer) drain() {
 		default:
 			failpoint.Hit("store.close")
 			if !w.db.crashed.Load() {
-				_ = w.conn.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+				if busy, err := w.conn.value("PRAGMA wal_checkpoint(TRUNCATE)"); err == nil && busy == "0" {
+					w.db.epoch.stopped(w.ids.epoch)
+				}
 			}
 			_ = w.conn.close()
 			return
@@ -221,7 +223,7 @@ func (w *writer) apply(tx *Tx, j *job) bool {
 		return !w.conn.raw.AutoCommit()
 	}
 	tx.wakes = nil
-	accept := tx.accept
+	accept, ended := tx.accept, tx.ended
 	w.call(tx, j)
 	if w.conn.raw.AutoCommit() {
 		if j.err != nil {
@@ -230,7 +232,7 @@ func (w *writer) apply(tx *Tx, j *job) bool {
 		return false
 	}
 	if j.err != nil || j.panic != nil {
-		tx.accept = accept
+		tx.accept, tx.ended = accept, ended
 		if err := w.conn.exec("ROLLBACK TO f"); err != nil {
 			return false
 		}
@@ -266,10 +268,7 @@ func (w *writer) finish(tx *Tx) bool {
 		return false
 	}
 	failpoint.Hit("store.committed")
-	tx.ids.saved = tx.ids.pending
-	if tx.accept {
-		w.db.now.Store(tx.wall)
-	}
+	tx.kept()
 	w.db.stats.commits.Add(1)
 	w.answer(nil)
 	return true

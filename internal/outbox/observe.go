@@ -125,7 +125,7 @@ func (b *Observing) Observe(o Observation) (changed, found bool, err error) {
 	}
 	before := row.Message
 	if o.Message > 0 && o.Attempt > before.Attempt && !b.tx.Older(before.ID) {
-		return false, true, nil // no such attempt was made: not ours to believe
+		return false, true, nil // no such attempt was made, nor forgotten with a restored backup: not ours to believe
 	}
 	again, err := resent(b.tx, &before)
 	if err != nil {

@@ -131,6 +131,7 @@ func TestAJumpIsToldFirstAndAgain(t *testing.T) {
 		if err != nil || db.Jumped() || told != 3 {
 			t.Errorf("told %d times, still to be told %t: %v", told, db.Jumped(), err)
 		}
+		synctest.Wait()
 		select {
 		case <-wakes:
 		default:

@@ -217,7 +217,12 @@ func (db *DB) identify(w *conn, m mark, logless bool) (*ids, error) {
 	}
 	found := compare(have, was, there, fault)
 	if found == nil && was.running && logless {
-		found = &Restored{Stands: have.clock, Ran: was.clock, Why: "the write-ahead log is gone, and with it what it held; whoever opened the database with sqlite3 after a crash has brought it home, and nothing is lost"}
+		if found, err = w.halfway(db.file); err != nil {
+			return nil, err
+		}
+	}
+	if found != nil && found.Ran == 0 && there && fault == nil {
+		found.Stands, found.Ran = have.clock, was.clock
 	}
 	if there && fault == nil && was.database == have.database { // ids and instants must not come again
 		m.ceiling, m.clock = max(m.ceiling, was.ceiling), max(m.clock, was.clock)
@@ -348,3 +353,25 @@ func number(c *conn, name string) (int64, error) {
 
 // FoundAt is when it was noticed.
 func (r Restored) FoundAt() time.Time { return Time(r.Found) }
+
+// largest is the largest database that is checked from end to end at a start.
+const largest = 1 << 30
+
+// halfway judges a database without its write-ahead log that has every commit:
+// whoever opened it with sqlite3 after a crash has brought the log home; or it
+// was removed, while a part of it was.
+func (c *conn) halfway(file string) (*Restored, error) {
+	const gone = "the write-ahead log is gone, and with it perhaps what it held"
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if info.Size() > largest {
+		return &Restored{Why: gone + "; if somebody opened the database with sqlite3 after a crash, nothing is lost"}, nil
+	}
+	sound, err := c.value("PRAGMA integrity_check(1)")
+	if err == nil && sound == "ok" {
+		return nil, nil
+	}
+	return &Restored{Why: gone + ": the database is damaged; restore a backup"}, nil
+}

@@ -193,7 +193,7 @@ func (r *remains) close() { _ = r.db.Close() }
 
 // unmarked counts what arrived at the other side since from, and was not marked
 // on disk when the process died: it would be sent again.
-func (r *remains) unmarked(w *world, from int) (n, to int) {
+func (r *remains) unmarked(w *world, from int, lenient bool) (n, to int) {
 	i := 0
 	w.sandbox.Each(func(s sandbox.Send) bool {
 		if i++; i <= from {
@@ -204,7 +204,9 @@ func (r *remains) unmarked(w *world, from int) (n, to int) {
 		var attempt int
 		err := r.db.QueryRow("SELECT state, attempt FROM messages WHERE id = ?", id.Message).Scan(&state, &attempt)
 		if err != nil || attempt < id.Attempt || attempt == id.Attempt && state == string(outbox.Queued) {
-			n++
+			if n++; lenient {
+				return true
+			}
 			w.t.Errorf("message %d arrived by its attempt %d, and the disk says %s, attempt %d (%v)", id.Message, id.Attempt, cmp.Or(state, "nothing"), attempt, err)
 		}
 		return true

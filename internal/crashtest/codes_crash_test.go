@@ -62,8 +62,9 @@ type desk struct {
 	n    int
 }
 
-func newDesk(t *testing.T) *desk {
-	d := &desk{world: newWorld(t, 1, misbehaving())}
+// newDesk makes one, with so many people who agreed to marketing.
+func newDesk(t *testing.T, people int) *desk {
+	d := &desk{world: newWorld(t, people, misbehaving())}
 	d.gate = &turnstile{box: d.sandbox}
 	graph := httptest.NewServer(d.gate)
 	t.Cleanup(graph.Close)
@@ -72,18 +73,8 @@ func newDesk(t *testing.T) *desk {
 	if err := os.Remove(filepath.Join(d.dir, "campaigns.d", "natal.toml")); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.OpenFile(filepath.Join(d.dir, "config.toml"), os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = f.WriteString("[otp]\ncountries = [\"BR\"]\n[otp.purposes.login]\ntemplate = \"codigo_acesso\"\nlanguages = [\"pt_BR\"]\n" +
+	d.append("[otp]\ncountries = [\"BR\"]\n[otp.purposes.login]\ntemplate = \"codigo_acesso\"\nlanguages = [\"pt_BR\"]\n" +
 		"[otp.limits]\nprefix_unverified = 1000\ncountry_unverified = 1000\ncountry_hour = 1000\n")
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	add := exec.Command(d.binary, "keys", "add", "app", "--plain", "--config", filepath.Join(d.dir, "config.toml"))
 	add.Env = append(os.Environ(), "JANELA_WHATSAPP_TOKEN=sandbox-token", "JANELA_WHATSAPP_APP_SECRET=secret", "JANELA_WHATSAPP_VERIFY_TOKEN=verify")
 	key, err := add.Output()
@@ -144,10 +135,16 @@ type asked struct{ id, to, key, body string }
 
 func (d *desk) ask() asked {
 	d.t.Helper()
+	a := d.next()
+	a.id = d.must(http.StatusAccepted, "POST", "/v1/otp", a.key, a.body).ID
+	return a
+}
+
+// next is the request for one more person's code.
+func (d *desk) next() asked {
 	d.n++
 	a := asked{to: fmt.Sprintf("+5511900001%03d", d.n), key: fmt.Sprint("ask ", d.n)}
-	a.body = fmt.Sprintf(`{"to":%q,"purpose":"login","client_ip":"203.0.113.%d","consent":{"source":"login_form"}}`, a.to, d.n)
-	a.id = d.must(http.StatusAccepted, "POST", "/v1/otp", a.key, a.body).ID
+	a.body = fmt.Sprintf(`{"to":%q,"purpose":"login","client_ip":"203.0.113.%d","consent":{"source":"login_form"}}`, a.to, d.n%250)
 	return a
 }
 
@@ -169,7 +166,7 @@ func TestCodesSurviveAKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills processes for some twenty seconds")
 	}
-	d := newDesk(t)
+	d := newDesk(t, 1)
 	cmd := d.start()
 	first := d.ask() // so that all is there
 	var later []func()

@@ -51,6 +51,8 @@ type world struct {
 	logs    bytes.Buffer
 	people  []whatsapp.Phone
 	env     []string // of every daemon
+
+	watching sync.WaitGroup
 }
 
 // misbehaving repeats and reorders its callbacks, quickly.
@@ -128,6 +130,35 @@ func (w *world) consent(n int) {
 	}
 }
 
+// definition is a campaign that starts at once: its time is over.
+const definition = `
+id = "natal"
+category = "marketing"
+[template]
+name = "oferta_natal"
+language = "pt_BR"
+[[template.body]]
+column = "nome"
+[[template.body]]
+column = "desconto"
+[[template.buttons]]
+index = 0
+type = "quick_reply"
+value = "STOP"
+[[template.buttons]]
+index = 1
+type = "url"
+column = "link"
+[recipients]
+file = "natal.csv"
+phone_column = "telefone"
+[schedule]
+at = 2026-01-05T09:00:00
+[missed]
+policy = "run_once"
+max_lateness = "80000h"
+`
+
 func (w *world) files(perSecond int) {
 	var csv strings.Builder
 	csv.WriteString("telefone,nome,desconto,link\n")
@@ -158,34 +189,8 @@ approval = "off"
 [http]
 listen = "127.0.0.1:%d"
 `, w.graph, senders, waba, number, perSecond, w.port),
-		"campaigns.d/natal.csv": csv.String(),
-		"campaigns.d/natal.toml": `
-id = "natal"
-category = "marketing"
-[template]
-name = "oferta_natal"
-language = "pt_BR"
-[[template.body]]
-column = "nome"
-[[template.body]]
-column = "desconto"
-[[template.buttons]]
-index = 0
-type = "quick_reply"
-value = "STOP"
-[[template.buttons]]
-index = 1
-type = "url"
-column = "link"
-[recipients]
-file = "natal.csv"
-phone_column = "telefone"
-[schedule]
-at = 2026-01-05T09:00:00
-[missed]
-policy = "run_once"
-max_lateness = "80000h"
-`} {
+		"campaigns.d/natal.csv":  csv.String(),
+		"campaigns.d/natal.toml": definition} {
 		path := filepath.Join(w.dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			w.t.Fatal(err)
@@ -364,5 +369,43 @@ func (w *world) requeue() {
 	defer db.Close()
 	if _, err := db.Exec("UPDATE messages SET state = 'queued' WHERE state = 'sending'"); err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// process is a daemon that may end by itself.
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+	err  error         // how; after done
+}
+
+// run starts a daemon that may end by itself.
+func (w *world) run(env ...string) *process {
+	p := &process{cmd: w.start(env...), done: make(chan struct{})}
+	w.watching.Go(func() {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	})
+	return p
+}
+
+func (p *process) dead() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// ends waits for the end of a process, and ends it when that takes too long.
+func (p *process) ends(patience time.Duration) bool {
+	select {
+	case <-p.done:
+		return true
+	case <-time.After(patience):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		return false
 	}
 }

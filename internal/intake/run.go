@@ -159,12 +159,10 @@ func (in *Intake) applyAll(ctx context.Context, group []job) error {
 			}
 			return failpoint.Err("intake.apply.commit")
 		})
-		if err == nil {
-			err = failpoint.Err("intake.apply.committed")
-		}
 		if err != nil {
 			return err
 		}
+		failpoint.Hit("intake.apply.committed")
 		in.Stats.UnknownEvents.Add(int64(unknown)) // what was rolled back comes again
 		if last {
 			in.Stats.Applied.Add(int64(len(group)))

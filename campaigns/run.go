@@ -111,6 +111,7 @@ func (c *Campaigns) expandRuns(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	var busy sync.Map // runs being expanded: a large one keeps no other waiting
+	retry := make(chan struct{}, 1)
 	for {
 		wait := time.Minute
 		var open []RunRecord
@@ -130,9 +131,20 @@ func (c *Campaigns) expandRuns(ctx context.Context) {
 				continue
 			}
 			wg.Go(func() {
-				defer busy.Delete(run.ID)
-				if err := c.expand(ctx, run); err != nil && ctx.Err() == nil {
-					c.cfg.Log.Error("a run could not be expanded; trying again within a minute", "campaign", run.Campaign, "run", run.ID, "error", err)
+				err := c.expand(ctx, run)
+				if err != nil && ctx.Err() == nil {
+					c.cfg.Log.Error("a run could not be expanded; trying again", "campaign", run.Campaign, "run", run.ID, "error", err)
+					select {
+					case <-ctx.Done():
+					case <-time.After(again):
+					}
+				}
+				busy.Delete(run.ID)
+				if err != nil {
+					select {
+					case retry <- struct{}{}:
+					default:
+					}
 				}
 			})
 		}
@@ -142,6 +154,8 @@ func (c *Campaigns) expandRuns(ctx context.Context) {
 			timer.Stop()
 			return
 		case <-wakes:
+			timer.Stop()
+		case <-retry:
 			timer.Stop()
 		case <-timer.C:
 		}

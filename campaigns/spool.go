@@ -3,6 +3,7 @@ package campaigns
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -50,7 +51,19 @@ func (c *Campaigns) freeze(in *os.File, name string) (hash string, err error) {
 	if err := os.Rename(out.Name(), c.spooled(name)); err != nil {
 		return "", err
 	}
+	if err := syncDir(c.cfg.Spool); err != nil { // the database is about to say that it is there
+		return "", err
+	}
 	return hash, failpoint.Err("campaigns.frozen")
+}
+
+// syncDir makes the names in a folder survive a power cut.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // spooled is where a frozen copy is.

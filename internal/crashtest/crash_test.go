@@ -51,6 +51,8 @@ type world struct {
 	logs    bytes.Buffer
 	people  []whatsapp.Phone
 	env     []string // of every daemon
+	dropped int      // campaigns, by drop
+	planned int      // messages of them
 
 	watching sync.WaitGroup
 }
@@ -68,7 +70,11 @@ func misbehaving() sandbox.Profile {
 }
 
 func newWorld(t testing.TB, recipients int, profile sandbox.Profile) *world {
-	w := &world{t: t, dir: t.TempDir(), binary: program(t, "")}
+	return newWorldIn(t, t.TempDir(), recipients, profile)
+}
+
+func newWorldIn(t testing.TB, dir string, recipients int, profile sandbox.Profile) *world {
+	w := &world{t: t, dir: dir, binary: program(t, "")}
 	daemonPort := freePort(t)
 	w.port = daemonPort
 	var err error
@@ -216,13 +222,18 @@ func (w *world) faults() {
 
 // start starts the daemon; env comes after, and so over, the usual secrets.
 func (w *world) start(env ...string) *exec.Cmd {
+	cmd := w.command(env...)
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	return cmd
+}
+
+func (w *world) command(env ...string) *exec.Cmd {
 	cmd := exec.Command(w.binary, "serve", "--config", filepath.Join(w.dir, "config.toml"))
 	cmd.Env = append(os.Environ(), "JANELA_WHATSAPP_TOKEN=sandbox-token", "JANELA_WHATSAPP_APP_SECRET=secret", "JANELA_WHATSAPP_VERIFY_TOKEN=verify")
 	cmd.Env = append(append(cmd.Env, w.env...), env...)
 	cmd.Stdout, cmd.Stderr = io.Discard, &w.logs
-	if err := cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
 	return cmd
 }
 
@@ -407,5 +418,24 @@ func (p *process) ends(patience time.Duration) bool {
 		_ = p.cmd.Process.Kill()
 		<-p.done
 		return false
+	}
+}
+
+// drop puts one more campaign into the folder, for the next few people.
+func (w *world) drop(people int) {
+	name := fmt.Sprintf("c%d", w.dropped)
+	var rows strings.Builder
+	rows.WriteString("telefone,nome,desconto,link\n")
+	for i := range people {
+		fmt.Fprintf(&rows, "%s,Ana,20%%,n%d\n", w.people[(w.dropped*people+i)%len(w.people)].E164(), i)
+	}
+	w.dropped++
+	w.planned += people
+	folder := filepath.Join(w.dir, "campaigns.d")
+	for file, text := range map[string]string{name + ".csv": rows.String(), name + ".toml": strings.ReplaceAll(definition, "natal.csv", name+".csv")} {
+		text = strings.Replace(text, `id = "natal"`, `id = "`+name+`"`, 1)
+		if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o600); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 }

@@ -75,12 +75,11 @@ func TestFailpointsAreNotInTheProgram(t *testing.T) {
 // are dropped, people ask for codes and write SAIR, and two systems listen.
 type stage struct {
 	*desk
-	log     string // of the failpoints
-	passed  map[string]bool
-	dropped int
-	asked   []asked
-	heard   atomic.Int64
-	deaths  deaths
+	log    string // of the failpoints
+	passed map[string]bool
+	asked  []asked
+	heard  atomic.Int64
+	deaths deaths
 }
 
 func newStage(t *testing.T) *stage {
@@ -117,24 +116,6 @@ func (w *world) append(text string) {
 	}
 	if err != nil {
 		w.t.Fatal(err)
-	}
-}
-
-// drop puts one more campaign into the folder, for the next few people.
-func (s *stage) drop(people int) {
-	name := fmt.Sprintf("c%d", s.dropped)
-	var rows strings.Builder
-	rows.WriteString("telefone,nome,desconto,link\n")
-	for i := range people {
-		fmt.Fprintf(&rows, "%s,Ana,20%%,n%d\n", s.people[(s.dropped*people+i)%len(s.people)].E164(), i)
-	}
-	s.dropped++
-	folder := filepath.Join(s.dir, "campaigns.d")
-	for file, text := range map[string]string{name + ".csv": rows.String(), name + ".toml": strings.ReplaceAll(definition, "natal.csv", name+".csv")} {
-		text = strings.Replace(text, `id = "natal"`, `id = "`+name+`"`, 1)
-		if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o600); err != nil {
-			s.t.Fatal(err)
-		}
 	}
 }
 

@@ -139,7 +139,7 @@ func (w *world) says(client *http.Client, phone string) bool {
 		waba, number, strings.TrimPrefix(phone, "+"), strings.TrimPrefix(phone, "+"), time.Now().Unix())
 	mac := hmac.New(sha256.New, []byte("secret"))
 	mac.Write([]byte(body))
-	r, err := http.NewRequest(http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d/webhooks/whatsapp", w.port), strings.NewReader(body))
+	r, err := http.NewRequest(http.MethodPost, w.door()+"/webhooks/whatsapp", strings.NewReader(body))
 	if err != nil {
 		w.t.Error(err)
 		return false

@@ -51,6 +51,7 @@ type world struct {
 	logs    bytes.Buffer
 	people  []whatsapp.Phone
 	env     []string // of every daemon
+	early   string   // where callbacks are posted instead, by a control
 	dropped int      // campaigns, by drop
 	planned int      // messages of them
 
@@ -438,4 +439,12 @@ func (w *world) drop(people int) {
 			w.t.Fatal(err)
 		}
 	}
+}
+
+// door is where people's callbacks are posted.
+func (w *world) door() string {
+	if w.early != "" {
+		return w.early
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", w.port)
 }

@@ -186,6 +186,9 @@ func (r *remains) doubtful() map[int64]bool {
 			ids[id] = true
 		}
 	}
+	if rows.Err() != nil {
+		return nil
+	}
 	return ids
 }
 

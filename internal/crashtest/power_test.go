@@ -90,6 +90,9 @@ func (ws *writers) lost(r *remains) (n int) {
 		from, _, _ = strings.Cut(from, `"`)
 		there["+"+from] = true
 	}
+	if err := rows.Err(); err != nil {
+		ws.w.t.Error(err)
+	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	for phone := range ws.taken {

@@ -26,6 +26,11 @@ type Config struct {
 	FourEyes    bool          // the approver must not be the one who submitted
 	TestNumbers []whatsapp.Phone
 	PerSecond   func(n account.Number) float64 // what a number may send, for plans
+	// Tier says how far the messaging limit is used for a category; nil: nobody knows.
+	Tier func(q store.Querier, category whatsapp.Category) (Tier, error)
+	// Limited says in words, and until when, whether messages of a category to new
+	// people wait for the messaging limit; nil: nobody knows.
+	Limited func(now time.Time, category whatsapp.Category) (detail string, until time.Time, yes bool)
 	// Media returns Meta's id of a file for a number, and uploads it where it is
 	// not there, or not for long any more.
 	Media func(ctx context.Context, n account.Number, f account.File) (string, error)
@@ -39,10 +44,11 @@ type Config struct {
 type Campaigns struct {
 	cfg   Config
 	watch watcher
-	mu    sync.Mutex // guards alert and guards
+	mu    sync.Mutex // guards the maps
 	alert map[string]Alert
 
-	guards map[int64]*guarded // by run; nil: it has none
+	guards    map[int64]*guarded // by run; nil: it has none
+	forecasts map[int64]forecast // by run
 }
 
 // Alert is something a person should look at now.
@@ -54,7 +60,7 @@ type Alert struct {
 
 // New returns Campaigns that do nothing until Run.
 func New(cfg Config) *Campaigns {
-	c := &Campaigns{cfg: cfg, alert: map[string]Alert{}, guards: map[int64]*guarded{}}
+	c := &Campaigns{cfg: cfg, alert: map[string]Alert{}, guards: map[int64]*guarded{}, forecasts: map[int64]forecast{}}
 	c.watch = newWatcher(cfg.Folder, cfg.Stable)
 	return c
 }

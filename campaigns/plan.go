@@ -51,7 +51,16 @@ type Plan struct {
 	Samples      []Sample          `json:"samples"`
 	Approval     string            `json:"approval,omitempty"` // what it waits for; "" for nothing
 	Hints        []string          `json:"hints"`
-	Windows      string            `json:"windows"` // in words
+	Windows      string            `json:"windows"`                   // in words
+	Limit        *PlanLimit        `json:"messaging_limit,omitempty"` // nil: none is known
+}
+
+// PlanLimit is what Meta's messaging limit makes of a plan.
+type PlanLimit struct {
+	Limit int   `json:"limit"`  // different people in 24 h, over the whole portfolio
+	Kept  int   `json:"kept"`   // of them for codes, and for marketing for notices
+	Count int   `json:"counts"` // who count now
+	New   int64 `json:"new"`    // of those who would get it: who do not count yet when it leaves
 }
 
 // Sample is a message as a person would read it.
@@ -143,9 +152,11 @@ func (w *planWalk) all(ctx context.Context) error {
 	p.Windows = windowWords(windows)
 	p.PerSecond = w.perSecond()
 	w.pace, w.start = newPace(windows, p.PerSecond, start), start
+	w.pace.throttle = d.pace(w.c.cfg.Zone)
 	if err := w.c.cfg.DB.Read(ctx, w.standing); err != nil {
 		return err
 	}
+	w.pace.tier = newSlots(w.tier)
 	media, err := mediaHash(w.in)
 	if err != nil {
 		return err
@@ -216,6 +227,11 @@ func (w *planWalk) standing(q *store.Snap) error {
 	if ok && camp.State == Cancelled {
 		w.plan.Waits = append(w.plan.Waits, "the campaign was cancelled, which is final: give the definition another id")
 	}
+	if w.c.cfg.Tier != nil {
+		if w.tier, err = w.c.cfg.Tier(q, d.Category); err != nil {
+			return err
+		}
+	}
 	holds, err := outbox.Holds(q)
 	if err != nil {
 		return err
@@ -269,6 +285,13 @@ func (w *planWalk) hints() {
 	}
 	if n := p.Refused[string(gate.NoOptIn)]; 2*n > people {
 		p.Hints = append(p.Hints, fmt.Sprintf("%d of %d people have no recorded consent for %s; if you have it, import it: janela optin import FILE.csv", n, people, p.Category))
+	}
+	if w.tier.Limit > 0 {
+		p.Limit = &PlanLimit{Limit: w.tier.Limit, Kept: w.tier.Kept, Count: len(w.tier.Counts), New: w.fresh}
+		if left := max(w.tier.Room()-len(w.tier.Counts), 0); w.fresh > int64(left) {
+			p.Hints = append(p.Hints, fmt.Sprintf("Meta's messaging limit lets messages like these reach %d new people in 24 hours (%d less what is kept), and %d more now: its %d new people take until %s",
+				w.tier.Room(), w.tier.Limit, left, w.fresh, p.LastSend.Format(time.RFC3339)))
+		}
 	}
 	if w.in.Def.DryRun {
 		p.Hints = append(p.Hints, "dry_run = true: nothing leaves")

@@ -35,6 +35,8 @@ type planWalk struct {
 
 	stream  outbox.Stream
 	pace    *pace
+	tier    Tier
+	fresh   int64     // of those who would get it: people new to the messaging limit
 	start   time.Time // of the run
 	ends    time.Time
 	mapper  *Mapper
@@ -339,7 +341,8 @@ func (w *planWalk) one(q store.Querier, p planRow) error {
 		return err
 	}
 	facts.Deadline = store.Millis(p.r.deadline(w.ends))
-	at := w.pace.at(w.plan.Go)
+	counts := w.tier.Counts[who.root]
+	at := w.pace.next(counts)
 	v := gate.Decide(w.stream, nil, facts, at)
 	if v.Kind != gate.Go {
 		if v.Reason == gate.DryRun {
@@ -348,6 +351,12 @@ func (w *planWalk) one(q store.Querier, p planRow) error {
 		w.plan.Refused[string(v.Reason)]++
 		return nil
 	}
+	fresh := int64(0)
+	if w.tier.Limit > 0 && counts <= store.Millis(at) {
+		fresh = 1
+	}
+	w.pace.left(at, 1, fresh)
+	w.fresh += fresh
 	w.goes(p, at)
 	return nil
 }
@@ -355,10 +364,12 @@ func (w *planWalk) one(q store.Querier, p planRow) error {
 // goes counts a row that would be sent at an instant.
 func (w *planWalk) goes(p planRow, at time.Time) {
 	plan := w.plan
-	if plan.Go == 0 {
+	if plan.Go == 0 || at.Before(plan.FirstSend) {
 		plan.FirstSend = at.UTC()
 	}
-	plan.LastSend = at.UTC()
+	if plan.Go == 0 || at.After(plan.LastSend) {
+		plan.LastSend = at.UTC()
+	}
 	plan.Go++
 	plan.ByCountry[p.r.Phone.Region()]++
 	if !at.IsZero() && w.outsideHours(p.r.Phone, at) {

@@ -229,32 +229,114 @@ func TestPlanOfFaults(t *testing.T) {
 	})
 }
 
+// leaves says when the n-th message leaves, counted from 0; n must not be lower
+// than in the call before.
+func leaves(p *pace, sent *int64, n int64) time.Time {
+	for ; *sent < n; *sent++ {
+		p.left(p.next(0), 1, 1)
+	}
+	return p.next(0)
+}
+
 func TestPace(t *testing.T) {
 	ten := Windows{Zone: "America/Sao_Paulo", List: []outbox.Window{{Days: []time.Weekday{1, 2, 3, 4, 5}, From: 9 * 60, To: 9*60 + 10}}}
 	friday := time.Date(2026, 11, 20, 13, 0, 0, 0, time.UTC) // 10 h: past the window
 	monday := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	day := 24 * time.Hour
-	p := newPace(ten, 1, friday)
-	for _, x := range []struct {
+	type at struct {
 		n    int64
 		want time.Time
+	}
+	paced := func(w Windows, perSecond float64, start time.Time, th outbox.Throttle) *pace {
+		p := newPace(w, perSecond, start)
+		p.throttle = th
+		return p
+	}
+	ramp := outbox.Throttle{RampStart: 1, DoubleEvery: 60_000}
+	for _, c := range []struct {
+		name string
+		p    *pace
+		at   []at
 	}{
-		{0, monday}, {1, monday.Add(time.Second)}, {599, monday.Add(599 * time.Second)}, {600, monday.Add(day)}, {999, monday.Add(day + 399*time.Second)},
-		{1200, monday.Add(2 * day)}, {3000, monday.Add(7 * day)}, {1_000_000, monday.Add(time.Duration(1666/5)*7*day + 1*day + 400*time.Second)},
+		{"windows", paced(ten, 1, friday, outbox.Throttle{}), []at{
+			{0, monday}, {1, monday.Add(time.Second)}, {599, monday.Add(599 * time.Second)}, {600, monday.Add(day)}, {999, monday.Add(day + 399*time.Second)},
+			{1200, monday.Add(2 * day)}, {3000, monday.Add(7 * day)}, {1_000_000, monday.Add(time.Duration(1666/5)*7*day + 1*day + 400*time.Second)}}},
+		{"without windows", paced(Windows{}, 4, friday, outbox.Throttle{}), []at{{10, friday.Add(2500 * time.Millisecond)}}},
+		{"from the middle of a window", paced(ten, 1, monday.Add(5*time.Minute), outbox.Throttle{}), []at{{300, monday.Add(day)}}},
+		{"without any day", paced(Windows{Zone: "UTC", List: []outbox.Window{{From: 0, To: 10}}}, 1, friday, outbox.Throttle{}), []at{{0, time.Time{}}}},
+		{"a limit per day", paced(Windows{}, 1, friday, outbox.Throttle{PerDay: 100, Zone: "America/Sao_Paulo"}), []at{
+			{99, friday.Add(99 * time.Second)}, {100, friday.Add(14 * time.Hour)}, {201, friday.Add(38*time.Hour + time.Second)}}},
+		{"a limit per day, and windows", paced(ten, 1, friday, outbox.Throttle{PerDay: 100, Zone: "America/Sao_Paulo"}), []at{{99, monday.Add(99 * time.Second)}, {100, monday.Add(day)}, {500, monday.Add(7 * day)}}},
+		{"a ramp", paced(Windows{}, 3, friday, ramp), []at{{59, friday.Add(59 * time.Second)}, {60, friday.Add(60 * time.Second)}, {62, friday.Add(61 * time.Second)},
+			{180, friday.Add(2 * time.Minute)}, {183, friday.Add(2*time.Minute + time.Second)}}},
+		{"a ramp that goes on while it waits", paced(ten, 3, monday.Add(9*time.Minute), ramp), []at{{59, monday.Add(9*time.Minute + 59*time.Second)}, {60, monday.Add(day)}, {63, monday.Add(day + time.Second)}}},
 	} {
-		if got := p.at(x.n); !got.Equal(x.want) {
-			t.Errorf("message %d leaves at %v, want %v", x.n, got, x.want)
+		var sent int64
+		for _, x := range c.at {
+			if got := leaves(c.p, &sent, x.n); got.Sub(x.want).Abs() > time.Millisecond {
+				t.Errorf("%s: message %d leaves at %v, want %v", c.name, x.n, got, x.want)
+			}
 		}
 	}
-	if at := newPace(Windows{}, 4, friday).at(10); !at.Equal(friday.Add(2500 * time.Millisecond)) {
-		t.Errorf("without windows: %v", at)
+}
+
+// tierOf is a messaging limit with people who leave so many hours after start.
+func tierOf(limit, kept int, start time.Time, leave ...int) Tier {
+	t := Tier{Limit: limit, Kept: kept, Counts: map[int64]int64{}, Span: 24 * time.Hour}
+	for i, h := range leave {
+		t.Counts[int64(i+1)] = store.Millis(start.Add(time.Duration(h) * time.Hour))
 	}
-	inside := monday.Add(5 * time.Minute)
-	if at := newPace(ten, 1, inside).at(300); !at.Equal(monday.Add(day)) {
-		t.Errorf("from the middle of a window: %v", at)
+	return t
+}
+
+// New people come in as others leave; who counts already does not wait for them.
+func TestPaceWithinTheMessagingLimit(t *testing.T) {
+	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	p := newPace(Windows{}, 1, start)
+	p.tier = newSlots(tierOf(6, 1, start, 3, 5)) // five for us, two are used
+	h := func(h int, s int) time.Time {
+		return start.Add(time.Duration(h)*time.Hour + time.Duration(s)*time.Second)
 	}
-	if at := newPace(Windows{Zone: "UTC", List: []outbox.Window{{From: 0, To: 10}}}, 1, friday).at(0); !at.IsZero() {
-		t.Errorf("without any day: %v", at)
+	for i, want := range []time.Time{h(0, 0), h(0, 1), h(0, 2), h(3, 0), h(5, 0), h(24, 0), h(24, 1), h(24, 2), h(27, 0), h(29, 0), h(48, 0)} {
+		if i == 4 {
+			far := store.Millis(start.Add(100 * time.Hour))
+			if got := p.next(far); !got.Equal(h(0, 3)) {
+				t.Errorf("who counts gets it at %v, want %v", got, h(0, 3))
+			}
+			p.left(p.next(far), 1, 0)
+		}
+		got := p.next(0)
+		if !got.Equal(want) {
+			t.Errorf("new person %d gets it at %v, want %v", i, got, want)
+		}
+		p.left(got, 1, 1)
+	}
+	// Above what is kept: two have to leave before one comes.
+	p = newPace(Windows{}, 1, start)
+	p.tier = newSlots(tierOf(4, 2, start, 1, 2, 3))
+	if got := p.next(0); !got.Equal(h(2, 0)) {
+		t.Errorf("with one too many the next comes at %v, want %v", got, h(2, 0))
+	}
+	// An estimate in large steps is near the one by steps of one.
+	for _, part := range []float64{1, 0.5, 0} {
+		one, many := newPace(Windows{}, 10, start), newPace(Windows{}, 10, start)
+		one.tier, many.tier = newSlots(tierOf(2000, 300, start)), newSlots(tierOf(2000, 300, start))
+		var last time.Time
+		fresh := 0
+		for i := range 100_000 {
+			counts, add := int64(1)<<62, int64(0)
+			if int(float64(i+1)*part) > fresh {
+				fresh, counts, add = fresh+1, 0, 1
+			}
+			at := one.next(counts)
+			one.left(at, 1, add)
+			if at.After(last) {
+				last = at
+			}
+		}
+		if got := many.finishes(100_000, part); got.Sub(last).Abs() > 2*time.Minute {
+			t.Errorf("with %v new people it is through at %v, want %v", part, got, last)
+		}
 	}
 }
 
@@ -269,15 +351,77 @@ func TestPaceAgainstSteps(t *testing.T) {
 		}
 		start := time.Date(2026, 10, 31, rapid.IntRange(0, 23).Draw(t, "hour"), 17, 0, 0, time.UTC) // clocks change in New York
 		p := newPace(w, 1, start)
-		at := start
+		at, sent := start, int64(0)
 		for n := range int64(700) {
 			for !w.Open(at) {
 				at = at.Truncate(time.Minute).Add(time.Minute)
 			}
-			if got := p.at(n); !got.Equal(at) {
+			if got := leaves(p, &sent, n); !got.Equal(at) {
 				t.Fatalf("message %d leaves at %v, stepping says %v", n, got, at)
 			}
 			at = at.Add(time.Second)
 		}
 	})
+}
+
+// With a limit per day and the messaging limit as well.
+func TestLimitedPaceAgainstSteps(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		zone := rapid.SampledFrom([]string{"UTC", "America/Sao_Paulo", "America/New_York"}).Draw(t, "zone")
+		var w Windows
+		if rapid.Bool().Draw(t, "windows") {
+			from := rapid.IntRange(0, 1300).Draw(t, "from")
+			w = Windows{Zone: zone, List: []outbox.Window{{Days: []time.Weekday{0, 1, 2, 3, 4, 5, 6}, From: from, To: from + rapid.IntRange(1, 100).Draw(t, "minutes")}}}
+		}
+		start := time.Date(2026, 10, 31, rapid.IntRange(0, 23).Draw(t, "hour"), 17, 0, 0, time.UTC) // clocks change in New York
+		p := newPace(w, 1, start)
+		if n := rapid.SampledFrom([]int64{0, 0, 30, 45, 70}).Draw(t, "per day"); n > 0 {
+			p.throttle = outbox.Throttle{PerDay: n, Zone: zone}
+		}
+		room := rapid.IntRange(40, 80).Draw(t, "room")
+		var counts []time.Time // when those who count leave
+		tier := Tier{Limit: room, Counts: map[int64]int64{}, Span: 24 * time.Hour}
+		for i := range rapid.IntRange(0, 50).Draw(t, "who count") {
+			counts = append(counts, start.Add(time.Duration(rapid.IntRange(1, 24*60).Draw(t, "leaves"))*time.Minute))
+			tier.Counts[int64(i)] = store.Millis(counts[i])
+		}
+		p.tier = newSlots(tier)
+		days := map[string]int64{}
+		at, sent := start, int64(0)
+		for n := range int64(120) {
+			for {
+				now := 0
+				for _, l := range counts {
+					if l.After(at) {
+						now++
+					}
+				}
+				if w.Open(at) && now < room && (p.throttle.PerDay == 0 || days[p.throttle.Day(at)] < p.throttle.PerDay) {
+					break
+				}
+				at = at.Truncate(time.Second).Add(time.Second)
+				if now >= room || !w.Open(at) { // nothing changes within a minute but at its end
+					if next := at.Truncate(time.Minute).Add(time.Minute); len(counts) == 0 || w.Open(at) == w.Open(next.Add(-time.Second)) && !within(counts, at, next) {
+						at = next
+					}
+				}
+			}
+			if got := leaves(p, &sent, n); !got.Equal(at) {
+				t.Fatalf("message %d leaves at %v, stepping says %v", n, got, at)
+			}
+			counts = append(counts, at.Add(24*time.Hour))
+			days[p.throttle.Day(at)]++
+			at = at.Add(time.Second)
+		}
+	})
+}
+
+// within says whether one of the instants lies from from up to, without, to.
+func within(all []time.Time, from, to time.Time) bool {
+	for _, t := range all {
+		if !t.Before(from) && t.Before(to) {
+			return true
+		}
+	}
+	return false
 }

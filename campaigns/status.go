@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"janela/internal/outbox"
@@ -50,6 +51,8 @@ type RunStatus struct {
 	Duplicates int64            `json:"duplicates"`
 	Messages   map[string]int64 `json:"messages,omitempty"` // by state
 	Reasons    map[string]int64 `json:"reasons,omitempty"`  // by reason, of those that ended with one
+	Waits      []Wait           `json:"waits,omitempty"`    // why it stands still, of a run under way
+	Finishes   string           `json:"finishes,omitempty"` // when it is likely to be through; "" when nobody can say
 	StartedAt  string           `json:"started_at"`
 	EndedAt    string           `json:"ended_at,omitempty"`
 }
@@ -89,6 +92,9 @@ func (c *Campaigns) StatusOf(q store.Querier, camp Campaign) (Status, error) {
 	}
 	for _, r := range runs {
 		rs, err := runStatus(q, r)
+		if err == nil {
+			err = c.look(q, r, &rs)
+		}
 		if err != nil {
 			return s, err
 		}
@@ -122,35 +128,50 @@ func stamp(ms int64) string {
 	return store.Time(ms).Format(time.RFC3339)
 }
 
-// statusEvery bounds how often status files are written while runs are busy.
-const statusEvery = 2 * time.Second
+// statusEvery bounds how often status files are written while runs are busy;
+// those of campaigns with a run under way are looked at so often, because what
+// becomes of messages wakes nobody, and waits pass with time.
+const (
+	statusEvery = 2 * time.Second
+	statusOpen  = 15 * time.Second
+)
 
 // keepStatus writes the status files of campaigns that changed, until ctx ends,
 // and once more then.
 func (c *Campaigns) keepStatus(ctx context.Context) {
 	wakes, missed := c.cfg.DB.Wakes(statusTopic), c.cfg.DB.Wakes(scheduler.MissedTopic)
 	written := map[string]string{}
+	all := true
 	for {
-		if err := c.finishMissed(ctx); err != nil && ctx.Err() == nil {
-			c.cfg.Log.Error("campaigns that missed their date could not be ended; trying again", "error", err)
+		all = all || ctx.Err() != nil
+		if all {
+			if err := c.finishMissed(ctx); err != nil && ctx.Err() == nil {
+				c.cfg.Log.Error("campaigns that missed their date could not be ended; trying again", "error", err)
+			}
 		}
-		if err := c.writeAll(context.WithoutCancel(ctx), written); err != nil && ctx.Err() == nil {
+		if err := c.writeAll(context.WithoutCancel(ctx), written, !all); err != nil && ctx.Err() == nil {
 			c.cfg.Log.Error("status files could not be written", "error", err)
 		}
-		if err := c.writeReports(ctx); err != nil && ctx.Err() == nil {
-			c.cfg.Log.Error("reports could not be written", "error", err)
+		if all {
+			if err := c.writeReports(ctx); err != nil && ctx.Err() == nil {
+				c.cfg.Log.Error("reports could not be written", "error", err)
+			}
 		}
 		if ctx.Err() != nil {
 			return
 		}
+		all = true
 		timer := time.NewTimer(statusEvery)
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
+			timer.Reset(statusOpen - statusEvery)
 			select {
 			case <-ctx.Done():
 			case <-wakes:
 			case <-missed:
+			case <-timer.C:
+				all = false
 			}
 		}
 		timer.Stop()
@@ -158,15 +179,22 @@ func (c *Campaigns) keepStatus(ctx context.Context) {
 }
 
 // writeAll writes the files of campaigns whose status is another than written
-// last.
-func (c *Campaigns) writeAll(ctx context.Context, written map[string]string) error {
+// last; open: only of those with a run under way.
+func (c *Campaigns) writeAll(ctx context.Context, written map[string]string, open bool) error {
 	var all []Status
 	err := c.cfg.DB.Read(ctx, func(q *store.Snap) error {
 		list, err := List(q)
 		if err != nil {
 			return err
 		}
+		runs, err := store.All[RunRecord](q, sqlOpenRuns)
+		if err != nil {
+			return err
+		}
 		for _, camp := range list {
+			if open && !slices.ContainsFunc(runs, func(r RunRecord) bool { return r.Campaign == camp.ID }) {
+				continue
+			}
 			s, err := c.StatusOf(q, camp)
 			if err != nil {
 				return err

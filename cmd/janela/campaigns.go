@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"janela/campaigns"
 	"janela/internal/httpapi"
 )
 
@@ -38,13 +40,15 @@ func (a *app) listCampaigns(w io.Writer, as *format) error {
 		}
 		var rows [][]string
 		for _, camp := range all {
-			run := ""
+			run, finishes, waiting := "", "", camp.Waiting
 			if len(camp.Runs) > 0 {
-				run = camp.Runs[0].Due + " " + camp.Runs[0].State
+				r := camp.Runs[0]
+				run, finishes = r.Due+" "+r.State, r.Finishes
+				waiting = strings.Join(slices.DeleteFunc([]string{waiting, campaigns.WaitWords(r.Waits)}, func(s string) bool { return s == "" }), "; ")
 			}
-			rows = append(rows, []string{camp.ID, camp.State, camp.Reason, camp.Plan, camp.Next, run, counts(camp.Totals), camp.Waiting})
+			rows = append(rows, []string{camp.ID, camp.State, camp.Reason, camp.Plan, camp.Next, run, finishes, counts(camp.Totals), waiting})
 		}
-		return printRows(w, as, []string{"id", "state", "reason", "plan", "next", "latest run", "messages", "waiting"}, rows, all)
+		return printRows(w, as, []string{"id", "state", "reason", "plan", "next", "latest run", "finishes", "messages", "waiting"}, rows, all)
 	})
 }
 
@@ -74,13 +78,13 @@ func showCampaign(w io.Writer, camp httpapi.Campaign) error {
 	}
 	var rows [][]string
 	for _, r := range camp.Runs {
-		rows = append(rows, []string{number(r.ID), r.Due, r.State, number(r.Rows), number(r.Admitted), number(r.Rejected), number(r.Duplicates),
-			counts(r.Messages), counts(r.Reasons), r.Note})
+		rows = append(rows, []string{number(r.ID), r.Due, r.State, r.Finishes, number(r.Rows), number(r.Admitted), number(r.Rejected), number(r.Duplicates),
+			counts(r.Messages), counts(r.Reasons), strings.Join(slices.DeleteFunc([]string{r.Note, campaigns.WaitWords(r.Waits)}, func(s string) bool { return s == "" }), "; ")})
 	}
 	if _, err := fmt.Fprintln(w); err != nil {
 		return err
 	}
-	return printTable(w, []string{"run", "due", "state", "rows", "admitted", "rejected", "duplicates", "messages", "reasons", "note"}, rows)
+	return printTable(w, []string{"run", "due", "state", "finishes", "rows", "admitted", "rejected", "duplicates", "messages", "reasons", "note, and what it waits for"}, rows)
 }
 
 // printFacts writes names with their values, and leaves out what is empty.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"janela/campaigns"
 	"janela/internal/httpapi"
 	"janela/internal/tomlfile"
 )
@@ -96,6 +97,7 @@ func showPlan(w io.Writer, out httpapi.PlanReply, path, typed string) error {
 		{"last message", stamp(p.LastSend)},
 		{"per second", strconv.FormatFloat(p.PerSecond, 'f', -1, 64)},
 		{"windows", p.Windows},
+		{"messaging limit", limitWords(p.Limit)},
 		{"countries", counts(p.ByCountry)},
 		{"approval", p.Approval},
 	}
@@ -113,6 +115,14 @@ func showPlan(w io.Writer, out httpapi.PlanReply, path, typed string) error {
 	}
 	rows = slices.DeleteFunc(rows, func(r []string) bool { return r[1] == "" })
 	return printTable(w, []string{"what", "value"}, rows)
+}
+
+// limitWords says what the messaging limit makes of a plan.
+func limitWords(l *campaigns.PlanLimit) string {
+	if l == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d people in 24 hours, %d of them kept; %d count now; %d of these are new", l.Limit, l.Kept, l.Count, l.New)
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }

@@ -203,7 +203,7 @@ func (d *Daemon) campaignsConfig() campaigns.Config {
 	dir := filepath.Dir(d.cfg.file(d.cfg.Store.Path))
 	return campaigns.Config{DB: d.db, Folder: d.cfg.file(c.Folder), Status: d.cfg.file(c.Status), Spool: filepath.Join(dir, "spool"),
 		Zone: c.Timezone, Region: c.Region, Poll: c.Poll, Stable: c.Stable, Approval: d.cfg.Approval(), FourEyes: c.FourEyes,
-		TestNumbers: d.testNumbers(), PerSecond: d.perSecond, Media: d.account.Media, OnOutcomes: d.outcomes, Log: d.log}
+		TestNumbers: d.testNumbers(), PerSecond: d.perSecond, Tier: d.tier, Limited: d.limited, Media: d.account.Media, OnOutcomes: d.outcomes, Log: d.log}
 }
 
 func (d *Daemon) testNumbers() []whatsapp.Phone {
@@ -246,6 +246,19 @@ func (d *Daemon) perSecond(n account.Number) float64 {
 		}
 	}
 	return n.PerSecond(ceiling)
+}
+
+// tier is how far the messaging limit is used, as campaigns plan with it.
+func (d *Daemon) tier(q store.Querier, category whatsapp.Category) (t campaigns.Tier, err error) {
+	t.Limit, t.Kept, t.Counts, err = d.dispatch.Tier(q, category)
+	t.Span = dispatch.Counted
+	return t, err
+}
+
+// limited says whether messages of a category wait for the messaging limit.
+func (d *Daemon) limited(now time.Time, category whatsapp.Category) (detail string, until time.Time, yes bool) {
+	r := d.dispatch.Reach(now)
+	return r.String(), r.Opens, r.Limit > 0 && r.Left(category) == 0
 }
 
 // Run starts everything and returns after ctx ended and all has stopped, or

@@ -99,9 +99,9 @@ func limitOf(numbers []account.Number) int {
 // ReasonMessagingLimit is why a message waits until somebody leaves the count.
 const ReasonMessagingLimit = "messaging_limit"
 
-// counted is how long somebody counts: Meta's 24 hours, and a little for the
+// Counted is how long somebody counts: Meta's 24 hours, and a little for the
 // clocks, and for the way to the phone, which Meta counts from.
-const counted = conversations.Length + time.Minute
+const Counted = conversations.Length + time.Minute
 
 // person is somebody whom messages reach.
 type person struct {
@@ -195,7 +195,10 @@ func (r *reach) until(root int64, p *person, at int64) {
 
 // free is how many more people a lane may reach. What is kept for the lanes
 // before it is less by those whom they reached.
-func (r *reach) free(l whatsapp.Lane) int {
+func (r *reach) free(l whatsapp.Lane) int { return max(r.room(l), 0) }
+
+// room is free, or by how many too many people count.
+func (r *reach) room(l whatsapp.Lane) int {
 	n := r.limit - len(r.people)
 	if l != whatsapp.LaneAuthentication && r.codes {
 		n -= max(reserve(r.limit)-r.paid[whatsapp.LaneAuthentication], 0)
@@ -203,7 +206,7 @@ func (r *reach) free(l whatsapp.Lane) int {
 	if l == whatsapp.LaneMarketing {
 		n -= max(notices(r.limit)-r.paid[whatsapp.LaneUtility], 0)
 	}
-	return max(n, 0)
+	return n
 }
 
 // left is how many more people a lane may reach; if none, when it should ask
@@ -258,7 +261,7 @@ func (r *reach) settle(now, root int64, to outbox.State) {
 	}
 	p.pending, p.seen = max(p.pending-1, 0), now
 	if to == outbox.Accepted || to == outbox.AcceptedHeld || to == outbox.Unknown {
-		r.until(root, p, now+counted.Milliseconds())
+		r.until(root, p, now+Counted.Milliseconds())
 	}
 	if p.pending == 0 && p.until <= now {
 		r.drop(root, p)
@@ -277,7 +280,7 @@ func (r *reach) heard(now, root, last int64, l whatsapp.Lane) {
 	p = r.get(root, l)
 	at := int64(0)
 	if last > 0 {
-		at = last + counted.Milliseconds()
+		at = last + Counted.Milliseconds()
 	}
 	p.seen = now
 	r.until(root, p, at)
@@ -301,7 +304,7 @@ func (r *reach) recount(limit int, at int64, all []conversations.Person) {
 	defer r.mu.Unlock()
 	r.limit = limit
 	for _, c := range all {
-		until := c.Last + counted.Milliseconds()
+		until := c.Last + Counted.Milliseconds()
 		if p := r.people[c.Root]; until > at && (p == nil || p.until < until) {
 			l := whatsapp.LaneMarketing
 			if c.Category != "" {

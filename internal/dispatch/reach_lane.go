@@ -36,7 +36,7 @@ func (d *Dispatcher) lookAtReach(ctx context.Context) (fresh bool, err error) {
 			return nil
 		}
 		var all []conversations.Person
-		if err := conversations.Reached(q, counted, func(p conversations.Person) { all = append(all, p) }); err != nil {
+		if err := conversations.Reached(q, Counted, func(p conversations.Person) { all = append(all, p) }); err != nil {
 			return err
 		}
 		r.recount(limit, store.Millis(q.Now()), all)
@@ -218,9 +218,41 @@ func (d *Dispatcher) heard(tx *store.Tx, contact int64, c whatsapp.Category, les
 	if err != nil || !ok || !less && !d.reach.later(now, root) {
 		return err
 	}
-	last, err := conversations.ReachedAt(tx, root, counted)
+	last, err := conversations.ReachedAt(tx, root, Counted)
 	if err == nil {
 		d.reach.heard(now, root, last, c.Lane())
 	}
 	return err
+}
+
+// Tier says how far the messaging limit is used for messages of a category: how
+// many people it allows (0: none is known), how many of them are kept for the
+// lanes before, and who counts now, by the root of their contact, until when (ms).
+// Before Run it asks the database.
+func (d *Dispatcher) Tier(q store.Querier, c whatsapp.Category) (limit, kept int, counts map[int64]int64, err error) {
+	r := &d.reach
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.looked.IsZero() {
+		fresh := reach{codes: r.codes, people: map[int64]*person{}}
+		numbers, err := account.Numbers(q)
+		if err != nil || limitOf(numbers) == 0 {
+			return 0, 0, nil, err
+		}
+		var all []conversations.Person
+		if err := conversations.Reached(q, Counted, func(p conversations.Person) { all = append(all, p) }); err != nil {
+			return 0, 0, nil, err
+		}
+		fresh.recount(limitOf(numbers), store.Millis(q.Now()), all)
+		r = &fresh
+	}
+	if r.limit == 0 {
+		return 0, 0, nil, nil
+	}
+	r.prune(store.Millis(q.Now()))
+	counts = make(map[int64]int64, len(r.people))
+	for root, p := range r.people {
+		counts[root] = max(p.until, store.Millis(q.Now().Add(time.Millisecond)))
+	}
+	return r.limit, r.limit - len(r.people) - r.room(c.Lane()), counts, nil
 }

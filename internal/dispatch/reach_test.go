@@ -108,7 +108,7 @@ func TestReachAgainstModel(t *testing.T) {
 			}
 			var last int64
 			for _, m := range all {
-				if m.root == all[i].root && m.last() > now-counted.Milliseconds() {
+				if m.root == all[i].root && m.last() > now-Counted.Milliseconds() {
 					last = max(last, m.last())
 				}
 			}
@@ -149,7 +149,7 @@ func TestReachAgainstModel(t *testing.T) {
 				}
 				var found []conversations.Person
 				for _, m := range all {
-					if m.last() > now-counted.Milliseconds() {
+					if m.last() > now-Counted.Milliseconds() {
 						found = append(found, conversations.Person{Root: m.root, Category: []whatsapp.Category{whatsapp.Authentication, whatsapp.Utility, whatsapp.Marketing}[m.lane], Last: m.last()})
 					}
 				}
@@ -270,7 +270,7 @@ func TestCampaignsLeavePeopleForCodes(t *testing.T) {
 		if got.Limit != 250 || got.Reserve != 125 || got.Notices != 12 || got.People != 250 || !got.Full || got.Marketing+got.Utility > 0 {
 			t.Errorf("it says %+v", got)
 		}
-		between(t, "until somebody leaves", got.Opens.Sub(began), counted, counted+2*time.Second)
+		between(t, "until somebody leaves", got.Opens.Sub(began), Counted, Counted+2*time.Second)
 		if !strings.Contains(got.String(), "campaigns and notices to people who got nothing in that time wait until 2026-11-24T12:01") {
 			t.Errorf("it says %q", got)
 		}
@@ -311,7 +311,7 @@ func TestMarketingLeavesPeopleForNotices(t *testing.T) {
 				t.Errorf("after %d more of %s it says %v, want %d people", step.n, step.template, got, step.all)
 			}
 		}
-		h.pass(counted) // the first 113 leave, and with them nobody of the codes
+		h.pass(Counted) // the first 113 leave, and with them nobody of the codes
 		if n := h.sent("oferta"); n < 220 || n > 226 {
 			t.Errorf("a day later the campaign has reached %d people: %v", n, h.d.Reach(h.now()))
 		}

@@ -126,7 +126,7 @@ func Claim(tx *store.Tx, o Open, n int, these ...int64) ([]outbox.Message, []out
 	name, unit := scopes(f.Number)
 	var rows []candidate
 	if len(these) == 0 {
-		rows, err = store.All[candidate](tx, sqlCandidates, o.ID, string(o.Category), name, unit, o.Number, store.Millis(now), n)
+		rows, err = candidates(tx, o.Stream, f.Number, n)
 	}
 	for _, id := range these[:min(n, len(these))] {
 		row, ok, err := store.Get[candidate](tx, sqlOne, id, string(o.Category), name, unit, o.Number)

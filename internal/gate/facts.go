@@ -2,6 +2,7 @@ package gate
 
 import (
 	"cmp"
+	"slices"
 
 	"janela/internal/account"
 	"janela/internal/outbox"
@@ -48,9 +49,37 @@ func (c *candidate) facts() MessageFacts {
 	return f
 }
 
+// The next messages of a stream, each with the rows that decide about its
+// recipient: in one row of the answer where there is one. Subselects as above
+// would look up the person anew for every figure. Consents are not asked for
+// what is free-form, nor windows for what is not.
+const (
+	nextColumns = `id, contact_id, address, kind, params, reply_to, line, reason, code, attempt, not_before, deadline, accepted_at`
+	nextOf      = `(SELECT ` + nextColumns + ` FROM messages WHERE stream_id = ?1 AND state = 'queued' AND not_before <= ?2 ORDER BY not_before, id LIMIT ?3) q
+		LEFT JOIN contacts p ON p.id = q.contact_id LEFT JOIN contacts k ON k.root = p.root`
+)
+
+// next is one row of it.
+type next struct {
+	Message          outbox.Message
+	owner            int64 // the contact, one of the person's, that the row is of
+	scope            string
+	granted, revoked int64
+	closes           int64
+}
+
+// Fields names the places of sqlNext's columns.
+func (n *next) Fields() []any {
+	m := &n.Message
+	return []any{&m.ID, &m.Contact, &m.Address, &m.Kind, &m.Params, &m.ReplyTo, &m.Line, &m.Reason, &m.Code, &m.Attempt, &m.NotBefore, &m.Deadline, &m.AcceptedAt,
+		&n.owner, &n.scope, &n.granted, &n.revoked, &n.closes}
+}
+
 var (
-	sqlCandidates = store.SQL(`SELECT ` + candidateColumns + `, ` + grantOf + `, ` + revokeOf + `, ` + blockOf + `, ` + windowOf + `
-		FROM messages m WHERE m.stream_id = ?1 AND m.state = 'queued' AND m.not_before <= ?6 ORDER BY m.not_before, m.id LIMIT ?7`)
+	sqlNext = store.SQL(`SELECT q.*, COALESCE(k.id, 0), COALESCE(r.scope, ''), COALESCE(r.granted_at, 0), COALESCE(r.revoked_at, 0), 0
+		FROM ` + nextOf + ` LEFT JOIN consents r ON r.contact_id = k.id AND r.category = ?4`)
+	sqlNextText = store.SQL(`SELECT q.*, COALESCE(k.id, 0), '', 0, 0, COALESCE(w.closes_at, 0)
+		FROM ` + nextOf + ` LEFT JOIN service_windows w ON w.contact_id = k.id AND w.number_id = ?4`)
 	sqlOne = store.SQL(`SELECT ` + candidateColumns + `, ` + grantOf + `, ` + revokeOf + `, ` + blockOf + `, ` + windowOf + `
 		FROM messages m WHERE m.id = ?1`)
 	// One walk over the person's few rows: three subselects as above would take
@@ -62,6 +91,54 @@ var (
 				WHERE a.id = ?1 AND w.number_id = ?5), 0)
 		FROM contacts p JOIN contacts k ON k.root = p.root JOIN consents r ON r.contact_id = k.id WHERE p.id = ?1 AND r.category = ?2`)
 )
+
+// candidates reads the next n messages of a stream with what decides about them.
+func candidates(q store.Querier, s outbox.Stream, number account.Number, n int) ([]candidate, error) {
+	name, unit := scopes(number)
+	stmt, by := sqlNext, string(s.Category)
+	if s.Category == whatsapp.Service {
+		stmt, by = sqlNextText, s.Number
+	}
+	out := make([]candidate, 0, n)
+	at := make(map[int64]int, n)
+	err := store.Each(q, stmt, func(row *next) error {
+		i, ok := at[row.Message.ID]
+		if !ok {
+			i = len(out)
+			at[row.Message.ID] = i
+			m := row.Message
+			m.Stream, m.Run, m.State = s.ID, s.Run, outbox.Queued
+			out = append(out, candidate{Message: m})
+		}
+		f := &out[i].Facts
+		f.WindowEnd = max(f.WindowEnd, row.closes)
+		f.Consent.add(row, name, unit)
+		return nil
+	}, s.ID, store.Millis(q.Now()), n, by)
+	slices.SortFunc(out, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.Message.NotBefore, b.Message.NotBefore), cmp.Compare(a.Message.ID, b.Message.ID))
+	})
+	return out, err
+}
+
+// add takes in one row of the ledger of consents.
+func (c *Consent) add(row *next, name, unit string) {
+	switch row.scope {
+	case "*", name, unit:
+		if row.owner == row.Message.Contact {
+			c.GrantedAt = max(c.GrantedAt, row.granted)
+		}
+		c.RevokedAt = max(c.RevokedAt, row.revoked)
+	case "@meta":
+		if row.revoked > row.granted {
+			c.MetaBlock, c.ReviewAt = max(c.MetaBlock, row.revoked), 0
+		}
+	case "@review":
+		if row.revoked > row.granted && c.MetaBlock == 0 && (c.ReviewAt == 0 || row.revoked < c.ReviewAt) {
+			c.ReviewAt = row.revoked
+		}
+	}
+}
 
 // FactsOfStream reads what decides about a stream.
 func FactsOfStream(q store.Querier, s outbox.Stream, holds []outbox.Hold) (StreamFacts, error) {

@@ -40,37 +40,52 @@ func (c *Client) sendTo(ctx context.Context, numberID, edge string, body []byte)
 	ctx, cancel := context.WithTimeout(ctx, c.sendTimeout)
 	defer cancel()
 	var answer Answer
-	err := c.post(ctx, "send", c.base+"/"+url.PathEscape(numberID)+edge, "application/json", int64(len(body)), body, func(b []byte) error {
-		var parsed struct {
-			Contacts []struct {
-				WaID   text `json:"wa_id"`
-				UserID text `json:"user_id"`
-			} `json:"contacts"`
-			Messages []struct {
-				ID     text `json:"id"`
-				Status text `json:"message_status"`
-			} `json:"messages"`
-		}
-		if err := json.Unmarshal(b, &parsed); err != nil && !isTypeError(err) {
-			return errors.New("the answer is no JSON")
-		}
-		if len(parsed.Messages) == 0 || parsed.Messages[0].ID == "" {
-			return errors.New("the answer names no message id")
-		}
-		m := parsed.Messages[0]
-		answer = Answer{Wamid: whatsapp.Wamid(m.ID), Held: m.Status == "held_for_quality_assessment", Paused: m.Status == "paused"}
-		if len(parsed.Contacts) > 0 {
-			answer.WaID, answer.UserID = whatsapp.WaID(parsed.Contacts[0].WaID), whatsapp.BSUID(parsed.Contacts[0].UserID)
-		}
-		return nil
+	err := c.post(ctx, "send", c.base+"/"+url.PathEscape(numberID)+edge, "application/json", int64(len(body)), body, func(b []byte) (ok bool) {
+		answer, ok = scanAnswer(b)
+		return ok
+	}, func(b []byte) (err error) {
+		answer, err = parseAnswer(b)
+		return err
 	})
 	return answer, err
 }
 
+// parseAnswer reads an acceptance, however it is written.
+func parseAnswer(b []byte) (a Answer, err error) {
+	var parsed struct {
+		Contacts []struct {
+			WaID   text `json:"wa_id"`
+			UserID text `json:"user_id"`
+		} `json:"contacts"`
+		Messages []struct {
+			ID     text `json:"id"`
+			Status text `json:"message_status"`
+		} `json:"messages"`
+	}
+	if err := json.Unmarshal(b, &parsed); err != nil && !isTypeError(err) {
+		return a, errors.New("the answer is no JSON")
+	}
+	if len(parsed.Messages) == 0 || parsed.Messages[0].ID == "" {
+		return a, errors.New("the answer names no message id")
+	}
+	a.Wamid = whatsapp.Wamid(parsed.Messages[0].ID)
+	a.state(string(parsed.Messages[0].Status))
+	if len(parsed.Contacts) > 0 {
+		a.WaID, a.UserID = whatsapp.WaID(parsed.Contacts[0].WaID), whatsapp.BSUID(parsed.Contacts[0].UserID)
+	}
+	return a, nil
+}
+
+// state takes in what Meta calls message_status.
+func (a *Answer) state(s string) {
+	a.Held, a.Paused = s == "held_for_quality_assessment", s == "paused"
+}
+
 // post makes one request that may have an effect. body is a []byte or a
-// retryablehttp.ReaderFunc. decode reads the body of a 2xx answer; its error
-// makes the outcome unknown.
-func (c *Client) post(ctx context.Context, op, address, contentType string, size int64, body any, decode func([]byte) error) error {
+// retryablehttp.ReaderFunc. quick reads the body of a 2xx answer that has the
+// usual form, in which no error can stand; decode any other, and its error makes
+// the outcome unknown.
+func (c *Client) post(ctx context.Context, op, address, contentType string, size int64, body any, quick func([]byte) bool, decode func([]byte) error) error {
 	header, token, err := c.bearer()
 	if err != nil {
 		return &Error{Op: op, Class: whatsapp.ClassHaltAuth, NotSent: true, Err: err}
@@ -112,6 +127,9 @@ func (c *Client) post(ctx context.Context, op, address, contentType string, size
 	_, readErr := buf.ReadFrom(io.LimitReader(resp.Body, maxAnswer))
 	if err := failpoint.Err("cloudapi.body_read"); err != nil {
 		return &Error{Op: op, Class: whatsapp.ClassUnknown, Err: err}
+	}
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 && quick != nil && quick(buf.Bytes()) {
+		return nil
 	}
 	if e := refusal(op, resp, buf.Bytes(), token); e != nil {
 		return e

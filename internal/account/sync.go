@@ -179,9 +179,12 @@ func finish(tx *store.Tx, waba string, begun int64, numbers []cloudapi.Number) e
 		tx.Wake(Changed)
 	}
 	for _, n := range numbers {
-		was, _, err := NumberByID(tx, n.ID)
+		was, ours, err := NumberByID(tx, n.ID)
 		if err != nil {
 			return err
+		}
+		if !ours {
+			continue // not configured: nobody sends from it
 		}
 		if was.Throughput != n.Throughput || was.MessagingLimit != n.MessagingLimit || was.OnBizApp != n.OnBizApp {
 			outbox.WakeAll(tx) // it may send more, or less

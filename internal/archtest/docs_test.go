@@ -43,6 +43,11 @@ func reasonsInCode(t *testing.T) map[string]string {
 	for _, c := range whatsapp.Codes() {
 		out[string(c.Class)] = "whatsapp.Codes"
 	}
+	for _, e := range gate.Effects() {
+		if e.Hold != "" {
+			out[e.Hold] = "gate.Effects"
+		}
+	}
 	h := open(t)
 	for _, f := range h.code() {
 		switch short(f.pkg) {
@@ -140,11 +145,66 @@ func TestReasonsAreDocumented(t *testing.T) {
 	}
 }
 
+// generated compares what stands between two marks of a page with what the code
+// says, or writes it there.
+func generated(t *testing.T, page, begin, end, want, how string) {
+	t.Helper()
+	doc := text(t, page)
+	head, rest, ok := strings.Cut(doc, begin)
+	have, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has lost the marks of a generated table", page)
+	}
+	if have == want {
+		return
+	}
+	if *update {
+		if err := os.WriteFile(filepath.Join(root, page), []byte(head+begin+want+end+tail), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Errorf("%s: a table is another than the code's; run %s\n%s", page, how, cmp.Diff(have, want))
+}
+
+// The table of classes in the docs is the one by which the gate acts: every
+// class that a code can have, and every hold that an error places has its row.
+func TestClassesAreDocumented(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("\n| class | scope | what happens | how it ends |\n|---|---|---|---|\n")
+	known := map[whatsapp.Class]bool{}
+	for _, e := range gate.Effects() {
+		does := e.Does
+		if e.Hold != "" {
+			does = "hold `" + e.Hold + "`; " + does
+			if row := regexp.MustCompile("(?m)^\\| `" + e.Hold + "` \\| " + e.Scope + " \\|"); !row.MatchString(text(t, reasonsFile)) {
+				t.Errorf("%s: the hold %s of scope %s, which class %s places, has no row", reasonsFile, e.Hold, e.Scope, e.Class)
+			}
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", e.Class, e.Scope, does, e.Ends)
+		if known[e.Class] || e.Does == "" || e.Ends == "" {
+			t.Errorf("class %s stands twice, or does not say what happens and how it ends", e.Class)
+		}
+		known[e.Class] = true
+	}
+	for _, c := range whatsapp.Codes() {
+		if !known[c.Class] {
+			t.Errorf("code %d has the class %q, of which the gate says nothing", c.Code, c.Class)
+		}
+	}
+	b.WriteString("\n")
+	generated(t, reasonsFile, "-run Classes -update -->\n", "<!-- end of classes -->", b.String(), "go test ./internal/archtest -run Classes -update")
+}
+
 // The table of Meta's codes in the docs is the one in the code.
 func TestCodesAreDocumented(t *testing.T) {
 	const begin, end = "-run Codes -update -->\n", "<!-- end -->"
 	var b strings.Builder
-	b.WriteString("\n| code | class | taken? | what it means | what to do |\n|---|---|---|---|---|\n")
+	scopes := map[whatsapp.Class]string{}
+	for _, e := range gate.Effects() {
+		scopes[e.Class] = e.Scope
+	}
+	b.WriteString("\n| code | class | scope | taken? | what it means | what to do |\n|---|---|---|---|---|---|\n")
 	for _, c := range whatsapp.Codes() {
 		code := strconv.Itoa(c.Code)
 		if c.Last > 0 {
@@ -154,25 +214,13 @@ func TestCodesAreDocumented(t *testing.T) {
 		if c.RetryAfter > 0 {
 			class += ", " + c.RetryAfter.String()
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", code, class, c.Accepted, c.Meaning, c.Do)
+		if c.InARow > 0 {
+			class += fmt.Sprintf("; %d in a row: `stop_campaign`", c.InARow)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", code, class, scopes[c.Class], c.Accepted, c.Meaning, c.Do)
 	}
 	b.WriteString("\n")
-	doc := text(t, reasonsFile)
-	head, rest, ok := strings.Cut(doc, begin)
-	have, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatalf("%s has lost the marks of the generated table", reasonsFile)
-	}
-	if have == b.String() {
-		return
-	}
-	if *update {
-		if err := os.WriteFile(filepath.Join(root, reasonsFile), []byte(head+begin+b.String()+end+tail), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	t.Errorf("%s: the table of codes is another than the code's; run go test ./internal/archtest -run Codes -update\n%s", reasonsFile, cmp.Diff(have, b.String()))
+	generated(t, reasonsFile, begin, end, b.String(), "go test ./internal/archtest -run Codes -update")
 }
 
 // foreign are texts that mean something on one machine, or to one person, only.

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"janela/internal/conversations"
+	"janela/internal/gate"
 	"janela/internal/guard"
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -24,6 +25,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	sends    *prometheus.CounterVec
 	latency  *prometheus.HistogramVec
+	errors   *prometheus.CounterVec
 	codes    codeMetrics
 }
 
@@ -31,6 +33,7 @@ var (
 	descMessages      = prometheus.NewDesc("janela_messages", "Messages by state and reason.", []string{"state", "reason"}, nil)
 	descResends       = prometheus.NewDesc("janela_resends_total", "Messages that went out a second time because nobody knew what became of them, ever.", nil, nil)
 	descTwice         = prometheus.NewDesc("janela_resends_twice_total", "Of these the ones that Meta took both times, as far as it told.", nil, nil)
+	descUndeliverable = prometheus.NewDesc("janela_undeliverable", "People to whom nothing but codes and answers is sent, because messages could not be delivered on several days.", nil, nil)
 	descHolds         = prometheus.NewDesc("janela_holds", "Holds that stand, by scope and reason.", []string{"scope", "reason"}, nil)
 	descConversations = prometheus.NewDesc("janela_conversations_open", "24 h conversations that are open now.", nil, nil)
 	descCallbacks     = prometheus.NewDesc("janela_callbacks_total", "Callbacks of Meta by what became of them.", []string{"result"}, nil)
@@ -49,6 +52,7 @@ func newMetrics(d *Daemon) *metrics {
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "janela_send_seconds", Help: "How long Meta took to answer a send.",
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"lane"}),
 	}
+	m.errors = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "janela_errors_total", Help: "Meta's errors by class, and whether an answer or a status brought them."}, []string{"class", "by"})
 	m.codes = newCodeMetrics()
 	m.registry.MustRegister(m.own()...)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -56,7 +60,9 @@ func newMetrics(d *Daemon) *metrics {
 }
 
 // own are the house's own; docs/operations.md lists each.
-func (m *metrics) own() []prometheus.Collector { return append(m.codes.all(), m, m.sends, m.latency) }
+func (m *metrics) own() []prometheus.Collector {
+	return append(m.codes.all(), m, m.sends, m.latency, m.errors)
+}
 
 // sent counts one request.
 func (m *metrics) sent(lane whatsapp.Lane, number string, to outbox.State, reason string, took time.Duration) {
@@ -66,13 +72,18 @@ func (m *metrics) sent(lane whatsapp.Lane, number string, to outbox.State, reaso
 	}
 }
 
+// failed counts one error of Meta's.
+func (m *metrics) failed(class whatsapp.Class, by string) {
+	m.errors.WithLabelValues(string(class), by).Inc()
+}
+
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descMessages, descResends, descTwice, descHolds, descConversations, descCallbacks, descCommits, descAlerts, descReached, descReachLimit,
+	for _, d := range []*prometheus.Desc{descMessages, descResends, descTwice, descUndeliverable, descHolds, descConversations, descCallbacks, descCommits, descAlerts, descReached, descReachLimit,
 		descReachReserve, descReachLeft, descCodesLive, descCodesBudget} {
 		ch <- d
 	}
@@ -104,6 +115,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- prometheus.MustNewConstMetric(descResends, prometheus.CounterValue, float64(again))
 		ch <- prometheus.MustNewConstMetric(descTwice, prometheus.CounterValue, float64(twice))
+		unreachable, err := gate.CountUndeliverable(q)
+		if err != nil {
+			return err
+		}
+		gauge(descUndeliverable, float64(unreachable))
 		holds, err := outbox.Holds(q)
 		if err != nil {
 			return err

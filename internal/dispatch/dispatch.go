@@ -43,6 +43,8 @@ type Config struct {
 	Resync func()
 	// Sent counts what happened, for metrics; called outside transactions.
 	Sent func(lane whatsapp.Lane, number string, to outbox.State, reason string, took time.Duration)
+	// Failed counts Meta's errors, for metrics; nil: nobody counts.
+	Failed func(class whatsapp.Class, by string)
 	// Note writes a line into the audit log; nil for nowhere.
 	Note func(tx *store.Tx, command, object, before, after string) error
 	// Policy is for utility messages of which nothing is heard.

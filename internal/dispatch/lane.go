@@ -15,15 +15,16 @@ import (
 
 // lane is one of the three loops.
 type lane struct {
-	d     *Dispatcher
-	lane  whatsapp.Lane
-	slots chan struct{} // one per request in flight
-	wg    sync.WaitGroup
-	own   map[int64]*bucket // streams that have a rate of their own
-	scans map[int64]*scan   // streams that wait for the messaging limit
-	fresh bool              // the limit was looked at for this turn
-	turns int               // rotates the order of streams
-	taken time.Time         // when the last turn took its results
+	d       *Dispatcher
+	lane    whatsapp.Lane
+	slots   chan struct{} // one per request in flight
+	wg      sync.WaitGroup
+	own     map[int64]*bucket // streams that have a rate of their own
+	streaks map[int64]streak  // by stream: errors in a row
+	scans   map[int64]*scan   // streams that wait for the messaging limit
+	fresh   bool              // the limit was looked at for this turn
+	turns   int               // rotates the order of streams
+	taken   time.Time         // when the last turn took its results
 
 	mu      sync.Mutex
 	results []result
@@ -35,7 +36,7 @@ type lane struct {
 }
 
 func newLane(d *Dispatcher, l whatsapp.Lane) *lane {
-	return &lane{d: d, lane: l, slots: make(chan struct{}, d.cfg.Senders), own: map[int64]*bucket{}, scans: map[int64]*scan{},
+	return &lane{d: d, lane: l, slots: make(chan struct{}, d.cfg.Senders), own: map[int64]*bucket{}, streaks: map[int64]streak{}, scans: map[int64]*scan{},
 		waiting: map[string]int{}, done: make(chan struct{}, 1), most: 2 * d.cfg.Senders}
 }
 

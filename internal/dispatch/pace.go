@@ -225,6 +225,20 @@ func (p *pacer) sentTo(contact int64, now time.Time) {
 	p.pairs[contact] = pair{sent: at.Add(pairGap)}
 }
 
+// rest keeps messages to a recipient back until then: Meta said that they come
+// too fast.
+func (p *pacer) rest(contact int64, until time.Time) {
+	if contact == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at := p.pairs[contact]; until.After(at.sent) {
+		at.sent = until
+		p.pairs[contact] = at
+	}
+}
+
 // answered keeps count of unknowns in a row, those of codes apart, and returns
 // it.
 func (p *pacer) answered(l whatsapp.Lane, to outbox.State) int {

@@ -35,7 +35,8 @@ type result struct {
 	code     whatsapp.Code // of an error
 	details  string
 	took     time.Duration
-	unknowns int // in a row on this number, with this one
+	unknowns int  // in a row on this number, with this one
+	resync   bool // what is known of the account is old
 }
 
 // launch hands a ticket to a sender. ctx ends when the daemon stops: a ticket

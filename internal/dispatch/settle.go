@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -111,13 +112,21 @@ const unknownLimit = 5
 // react does what Meta's error does, and queues the message again where it may
 // be tried again.
 func (l *lane) react(tx *store.Tx, r *result) error {
+	if n := r.code.InARow; n > 0 && r.stream.Campaign != "" && l.streaks[r.stream.ID].of(r.Code) >= n-1 {
+		r.code.Class, r.code.Do = whatsapp.ClassStopCampaign, r.code.Do+fmt.Sprintf("; %d messages of the campaign in a row met it", n)
+		r.Reason = string(r.code.Class)
+	}
 	re, err := gate.React(tx, gate.Failure{Message: r.message, Stream: r.stream, Code: r.code, Details: r.details})
 	if err != nil {
 		return err
 	}
 	if re.Placed {
+		r.resync = r.code.Class == whatsapp.ClassPauseTemplate // what is known of it is old
 		l.d.cfg.Log.Warn("Meta's answer stops messages", "scope", re.Hold.Scope, "target", re.Hold.Target, "reason", re.Hold.Reason,
 			"code", r.Code, "meaning", r.code.Meaning, "do", r.code.Do)
+	}
+	if re.Gone {
+		l.d.cfg.Log.Info("messages to a person could not be delivered on several days; only codes and answers go to them now", "contact", r.message.Contact)
 	}
 	if err := l.d.tell(tx, re.Outcomes); err != nil {
 		return err
@@ -166,11 +175,43 @@ func (l *lane) count(now time.Time, judged []result) {
 		if r.code.Class == whatsapp.ClassThrottleNumber {
 			r.pacer.throttled(time.Now())
 		}
-		if r.code.Class == whatsapp.ClassHaltAuth && l.d.cfg.Resync != nil {
+		if r.code.Class == whatsapp.ClassPair {
+			r.pacer.rest(r.message.Contact, time.Now().Add(r.Retry.Sub(now)))
+		}
+		if r.stream.Campaign != "" && !r.Unused {
+			l.streak(r)
+		}
+		if l.d.cfg.Failed != nil && r.code.Class != "" {
+			l.d.cfg.Failed(r.code.Class, "answer")
+		}
+		if (r.resync || r.code.Class == whatsapp.ClassHaltAuth) && l.d.cfg.Resync != nil {
 			l.d.cfg.Resync()
 		}
 		if l.d.cfg.Sent != nil && !r.Unused {
 			l.d.cfg.Sent(l.lane, r.stream.Number, r.To, r.Reason, r.took)
 		}
 	}
+}
+
+// streak is how often in a row the messages of a stream met one error.
+type streak struct{ code, n int }
+
+func (s streak) of(code int) int {
+	if s.code != code {
+		return 0
+	}
+	return s.n
+}
+
+// streak keeps count of errors that are a matter of single messages until
+// several in a row meet them.
+func (l *lane) streak(r *result) {
+	if r.code.InARow == 0 || r.code.Class == whatsapp.ClassStopCampaign {
+		delete(l.streaks, r.stream.ID)
+		return
+	}
+	if len(l.streaks) > 1000 { // streams that ended
+		clear(l.streaks)
+	}
+	l.streaks[r.stream.ID] = streak{r.Code, l.streaks[r.stream.ID].of(r.Code) + 1}
 }

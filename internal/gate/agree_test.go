@@ -45,6 +45,12 @@ func drawState(rt *rapid.T, tx *store.Tx) (outbox.Stream, []int64, error) {
 				return zero, nil, err
 			}
 		}
+		if few("setback") {
+			until, since := rapid.SampledFrom([]int64{0, ms(-1), ms(0), ms(1), ms(90)}).Draw(rt, "capped until"), rapid.SampledFrom([]int64{0, 0, ms(-60)}).Draw(rt, "undeliverable")
+			if _, err := tx.Exec(putSetback, c, until, since); err != nil {
+				return zero, nil, err
+			}
+		}
 		if few("wrote to us") {
 			ends := rapid.SampledFrom([]int64{ms(-1), ms(2), ms(2) + 1, ms(90)}).Draw(rt, "window")
 			if _, err := tx.Exec(putWindow, rapid.SampledFrom([]string{number1, number2}).Draw(rt, "window's number"), c, ends); err != nil {
@@ -208,7 +214,7 @@ func TestJudgeAgreesWithClaim(t *testing.T) {
 			}
 			if probing && looked == 1 && moved == 0 && len(open) == 1 {
 				for _, id := range ids { // then nothing was due, or the first in the queue was passed over
-					if said[id].Reason == UnderReview {
+					if said[id].Reason == UnderReview || said[id].Reason == MarketingCapped {
 						return errUndo
 					}
 				}

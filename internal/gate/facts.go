@@ -24,6 +24,9 @@ const (
 		WHERE p.id = m.contact_id AND b.category = ?2 AND b.scope IN ('@meta', '@review') AND b.revoked_at > b.granted_at), 0)`
 	windowOf = `COALESCE((SELECT MAX(w.closes_at) FROM contacts p JOIN contacts k ON k.root = p.root JOIN service_windows w ON w.contact_id = k.id
 		WHERE p.id = m.contact_id AND w.number_id = ?5), 0)`
+	// What Meta's errors say of the contact; a join, because it is one row by its
+	// key, or none.
+	setbackOf        = `COALESCE(d.capped_until, 0), COALESCE(d.undeliverable_at, 0)`
 	candidateColumns = `m.id, m.stream_id, m.run_id, m.contact_id, m.address, m.kind, m.params, m.reply_to, m.line, m.state, m.reason,
 		m.code, m.attempt, m.not_before, m.deadline, m.accepted_at`
 )
@@ -39,7 +42,8 @@ func (c *candidate) Fields() []any {
 	m := &c.Message
 	return []any{&m.ID, &m.Stream, &m.Run, &m.Contact, &m.Address, &m.Kind, &m.Params, &m.ReplyTo, &m.Line, &m.State, &m.Reason,
 		&m.Code, &m.Attempt, &m.NotBefore, &m.Deadline, &m.AcceptedAt,
-		&c.Facts.Consent.GrantedAt, &c.Facts.Consent.RevokedAt, &c.Facts.Consent.MetaBlock, &c.Facts.WindowEnd}
+		&c.Facts.Consent.GrantedAt, &c.Facts.Consent.RevokedAt, &c.Facts.Consent.MetaBlock, &c.Facts.WindowEnd, &c.Facts.CappedUntil,
+		&c.Facts.UndeliverableAt}
 }
 
 func (c *candidate) facts() MessageFacts {
@@ -66,22 +70,23 @@ type next struct {
 	scope            string
 	granted, revoked int64
 	closes           int64
+	capped, gone     int64
 }
 
 // Fields names the places of sqlNext's columns.
 func (n *next) Fields() []any {
 	m := &n.Message
 	return []any{&m.ID, &m.Contact, &m.Address, &m.Kind, &m.Params, &m.ReplyTo, &m.Line, &m.Reason, &m.Code, &m.Attempt, &m.NotBefore, &m.Deadline, &m.AcceptedAt,
-		&n.owner, &n.scope, &n.granted, &n.revoked, &n.closes}
+		&n.owner, &n.scope, &n.granted, &n.revoked, &n.closes, &n.capped, &n.gone}
 }
 
 var (
-	sqlNext = store.SQL(`SELECT q.*, COALESCE(k.id, 0), COALESCE(r.scope, ''), COALESCE(r.granted_at, 0), COALESCE(r.revoked_at, 0), 0
-		FROM ` + nextOf + ` LEFT JOIN consents r ON r.contact_id = k.id AND r.category = ?4`)
-	sqlNextText = store.SQL(`SELECT q.*, COALESCE(k.id, 0), '', 0, 0, COALESCE(w.closes_at, 0)
+	sqlNext = store.SQL(`SELECT q.*, COALESCE(k.id, 0), COALESCE(r.scope, ''), COALESCE(r.granted_at, 0), COALESCE(r.revoked_at, 0), 0, ` + setbackOf + `
+		FROM ` + nextOf + ` LEFT JOIN setbacks d ON d.contact_id = q.contact_id LEFT JOIN consents r ON r.contact_id = k.id AND r.category = ?4`)
+	sqlNextText = store.SQL(`SELECT q.*, COALESCE(k.id, 0), '', 0, 0, COALESCE(w.closes_at, 0), 0, 0
 		FROM ` + nextOf + ` LEFT JOIN service_windows w ON w.contact_id = k.id AND w.number_id = ?4`)
-	sqlOne = store.SQL(`SELECT ` + candidateColumns + `, ` + grantOf + `, ` + revokeOf + `, ` + blockOf + `, ` + windowOf + `
-		FROM messages m WHERE m.id = ?1`)
+	sqlOne = store.SQL(`SELECT ` + candidateColumns + `, ` + grantOf + `, ` + revokeOf + `, ` + blockOf + `, ` + windowOf + `, ` + setbackOf + `
+		FROM messages m LEFT JOIN setbacks d ON d.contact_id = m.contact_id WHERE m.id = ?1`)
 	// One walk over the person's few rows: three subselects as above would take
 	// more than twice as long, and every login code asks this.
 	sqlPerson = store.SQL(`SELECT COALESCE(MAX(CASE WHEN k.id = p.id AND (r.scope = '*' OR r.scope = ?3 OR r.scope = ?4) THEN r.granted_at END), 0),
@@ -112,6 +117,7 @@ func candidates(q store.Querier, s outbox.Stream, number account.Number, n int) 
 		}
 		f := &out[i].Facts
 		f.WindowEnd = max(f.WindowEnd, row.closes)
+		f.CappedUntil, f.UndeliverableAt = row.capped, row.gone
 		f.Consent.add(row, name, unit)
 		return nil
 	}, s.ID, store.Millis(q.Now()), n, by)
@@ -181,6 +187,11 @@ func FactsOfPerson(q store.Querier, contact int64, category whatsapp.Category, n
 	f := MessageFacts(row)
 	f.Consent.split()
 	f.Contact, f.Kind = contact, whatsapp.KindPhone
+	if err != nil || reaches(category) {
+		return f, err
+	}
+	set, err := SetbackOf(q, contact)
+	f.CappedUntil, f.UndeliverableAt = set.CappedUntil, set.UndeliverableAt
 	return f, err
 }
 

@@ -20,8 +20,9 @@ var (
 	putContact = store.SQL(`INSERT INTO contacts (id, root, created_at) VALUES (?1, ?2, 0)`)
 	putConsent = store.SQL(`INSERT INTO consents (contact_id, category, scope, granted_at, revoked_at) VALUES (?1, ?2, ?3, ?4, ?5)
 		ON CONFLICT (contact_id, category, scope) DO UPDATE SET granted_at = excluded.granted_at, revoked_at = excluded.revoked_at`)
-	putWindow = store.SQL(`INSERT INTO service_windows (number_id, contact_id, last_at, closes_at) VALUES (?1, ?2, 0, ?3)`)
-	putHold   = store.SQL(`INSERT INTO holds (id, scope, target, reason, actor, since, until, probe, tries) VALUES (?1, ?2, ?3, ?4, 'test', ?5, ?6, ?7, ?8)`)
+	putSetback = store.SQL(`INSERT INTO setbacks (contact_id, capped_until, undeliverable_at) VALUES (?1, ?2, ?3)`)
+	putWindow  = store.SQL(`INSERT INTO service_windows (number_id, contact_id, last_at, closes_at) VALUES (?1, ?2, 0, ?3)`)
+	putHold    = store.SQL(`INSERT INTO holds (id, scope, target, reason, actor, since, until, probe, tries) VALUES (?1, ?2, ?3, ?4, 'test', ?5, ?6, ?7, ?8)`)
 )
 
 var start = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
@@ -152,4 +153,9 @@ func claimAll(tx *store.Tx, l whatsapp.Lane, n int) (claimed []outbox.Message, o
 		claimed, out = append(claimed, c...), append(out, oo...)
 	}
 	return claimed, out, nil
+}
+
+// accountNumber is the first number.
+func accountNumber() account.Number {
+	return account.Number{ID: number1, Name: "loja", WABA: waba, Unit: "varejo"}
 }

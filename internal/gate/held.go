@@ -5,6 +5,7 @@ import (
 
 	"janela/internal/outbox"
 	"janela/internal/store"
+	"janela/internal/whatsapp"
 )
 
 // ReasonQualityAssessment is the reason of the hold on a template whose messages
@@ -69,6 +70,9 @@ func Decided(tx *store.Tx, out []outbox.Outcome) error {
 func probeAgain(h outbox.Hold) time.Duration {
 	if h.Reason == ReasonQualityAssessment {
 		return assessment
+	}
+	if h.Reason == effectOf(whatsapp.ClassWaitNumber).Hold { // it lasts about a minute
+		return 10 * time.Second << min(h.Tries, 8)
 	}
 	return probeEvery << min(h.Tries, 6)
 }

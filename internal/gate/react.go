@@ -22,48 +22,6 @@ type Failure struct {
 	ByStatus bool // it came by status: the message is past our hands
 }
 
-// Holds placed by Meta's errors, and how long until a probe is let through.
-// Zero: until an operator, a webhook or a sync lifts them.
-var holdTimes = map[whatsapp.Class]time.Duration{
-	whatsapp.ClassPauseTemplate: 5 * time.Minute,
-	whatsapp.ClassWaitTemplate:  10 * time.Minute,
-	whatsapp.ClassThrottleApp:   10 * time.Minute,
-	whatsapp.ClassPauseNumber:   time.Hour,
-	whatsapp.ClassHaltPayment:   30 * time.Minute,
-	whatsapp.ClassHaltAccount:   30 * time.Minute,
-	whatsapp.ClassHaltNumber:    30 * time.Minute,
-	whatsapp.ClassHaltAuth:      time.Minute,
-}
-
-// holdScope says where an error of a class acts beyond its own message.
-func holdScope(c whatsapp.Class, s outbox.Stream) (scope outbox.Scope, target, reason string, ok bool) {
-	switch c {
-	case whatsapp.ClassPauseTemplate:
-		return outbox.ScopeTemplate, s.Ref().Target(), "template_paused", true
-	case whatsapp.ClassWaitTemplate:
-		return outbox.ScopeTemplate, s.Ref().Target(), "template_syncing", true
-	case whatsapp.ClassThrottleApp:
-		return outbox.ScopeAccount, s.WABA, "account_throttled", true
-	case whatsapp.ClassPauseNumber:
-		return outbox.ScopeNumber, s.Number, "number_restricted", true
-	case whatsapp.ClassHaltNumber:
-		return outbox.ScopeNumber, s.Number, "number_unusable", true
-	case whatsapp.ClassHaltAuth:
-		return outbox.ScopeAccount, s.WABA, BadToken, true
-	case whatsapp.ClassHaltAccount:
-		return outbox.ScopeAccount, s.WABA, "account_blocked", true
-	case whatsapp.ClassHaltPayment:
-		return outbox.ScopeAccount, s.WABA, "payment", true
-	case whatsapp.ClassStopCampaign:
-		if s.Campaign != "" {
-			return outbox.ScopeCampaign, s.Campaign, "campaign_error", true
-		}
-		return "", "", "", false
-	default:
-		return "", "", "", false
-	}
-}
-
 // BadToken is the reason of the hold on an account whose token Meta refuses. A
 // successful read of the account lifts it.
 const BadToken = account.ReasonBadToken
@@ -72,19 +30,23 @@ const BadToken = account.ReasonBadToken
 type Reaction struct {
 	Hold     outbox.Hold // zero if none was placed
 	Placed   bool        // the hold is new: somebody should hear of it
+	Gone     bool        // nothing more is sent to the person: it was undeliverable too often
 	Outcomes []outbox.Outcome
 }
 
-// React does what one error does at its scope: it places the hold, or records
-// that the person stopped marketing.
-func React(tx *store.Tx, f Failure) (Reaction, error) {
-	var r Reaction
-	if f.Code.Class == whatsapp.ClassSuppressMarketing {
-		out, err := suppress(tx, f)
-		r.Outcomes = out
+// React does what one error does at its scope: it places the hold, or notes what
+// it says of the person.
+func React(tx *store.Tx, f Failure) (r Reaction, err error) {
+	switch f.Code.Class {
+	case whatsapp.ClassSuppressMarketing:
+		r.Outcomes, err = suppress(tx, f)
 		return r, err
-	}
-	if f.Code.Class == whatsapp.ClassMedia {
+	case whatsapp.ClassDropDefer:
+		return r, capped(tx, f)
+	case whatsapp.ClassSuppressUser:
+		r.Gone, err = undelivered(tx, f)
+		return r, err
+	case whatsapp.ClassMedia:
 		hopeless, err := refusedMedia(tx, f)
 		if err != nil || !hopeless {
 			return r, err
@@ -92,16 +54,22 @@ func React(tx *store.Tx, f Failure) (Reaction, error) {
 		f.Code.Class = whatsapp.ClassStopCampaign
 		f.Code.Meaning += "; that is so of three uploads in a row, look at the file"
 	}
-	scope, target, reason, ok := holdScope(f.Code.Class, f.Stream)
+	e := effectOf(f.Code.Class)
+	target, ok := e.target(&f.Stream)
 	if !ok {
 		return r, nil
 	}
-	r.Hold = outbox.Hold{Scope: scope, Target: target, Reason: reason, Actor: "meta", Detail: fmt.Sprintf("error %d: %s", f.Code.Code, f.Code.Meaning)}
-	if d := holdTimes[f.Code.Class]; d > 0 {
-		r.Hold.Until, r.Hold.Probe = store.Millis(tx.Now().Add(d)), true
+	r.Hold = outbox.Hold{Scope: outbox.Scope(e.Scope), Target: target, Reason: e.Hold, Actor: "meta", Detail: fmt.Sprintf("error %d: %s", f.Code.Code, f.Code.Meaning)}
+	if e.Probe > 0 {
+		r.Hold.Until, r.Hold.Probe = store.Millis(tx.Now().Add(longer(e.Probe, f.Code.RetryAfter))), true
 	}
-	fresh, err := outbox.Place(tx, r.Hold)
-	r.Placed = fresh
+	if r.Placed, err = outbox.Place(tx, r.Hold); err != nil || f.Code.Class != whatsapp.ClassPauseNumber || f.Stream.Lane != whatsapp.LaneAuthentication {
+		return r, err
+	}
+	codes := r.Hold
+	codes.Reason, codes.Until = outbox.ReasonCodesRestricted, store.Millis(tx.Now().Add(probeEvery))
+	fresh, err := outbox.Place(tx, codes)
+	r.Hold, r.Placed = codes, r.Placed || fresh
 	return r, err
 }
 
@@ -129,6 +97,14 @@ func Requeues(s outbox.Stream, c whatsapp.Code, attempt int, after time.Duration
 	if s.Category == whatsapp.Authentication {
 		most = 10 * time.Second // in five minutes a code is worth nothing
 	}
+	if c.Class == whatsapp.ClassPauseNumber { // its hour is not for what its hold spares
+		switch s.Category {
+		case whatsapp.Authentication:
+			return now.Add(time.Second), true // codes_restricted decides
+		case whatsapp.Service:
+			return now.Add(backoff(attempt, time.Second, most)), true
+		}
+	}
 	switch c.Class {
 	case whatsapp.ClassMedia:
 		return now.Add(longer(after, c.RetryAfter, backoff(attempt, time.Second, most))), attempt < mediaTries || stopsForMedia(s)
@@ -136,7 +112,7 @@ func Requeues(s outbox.Stream, c whatsapp.Code, attempt int, after time.Duration
 		return now.Add(longer(after, c.RetryAfter, backoff(attempt, time.Second, most))), true
 	case whatsapp.ClassPair: // Meta: 4^n seconds
 		return now.Add(longer(after, c.RetryAfter, pairWait(attempt))), true
-	case whatsapp.ClassPauseTemplate, whatsapp.ClassWaitTemplate, whatsapp.ClassPauseNumber, whatsapp.ClassHaltAuth, whatsapp.ClassHaltAccount,
+	case whatsapp.ClassPauseTemplate, whatsapp.ClassWaitTemplate, whatsapp.ClassWaitNumber, whatsapp.ClassPauseNumber, whatsapp.ClassHaltAuth, whatsapp.ClassHaltAccount,
 		whatsapp.ClassHaltNumber, whatsapp.ClassHaltPayment, whatsapp.ClassStopCampaign:
 		return now.Add(longer(after, c.RetryAfter, time.Second)), true // the hold decides
 	default:

@@ -27,6 +27,7 @@ var reactions = map[whatsapp.Class]struct {
 	whatsapp.ClassPair:              {requeued: 6 * time.Second},
 	whatsapp.ClassThrottleNumber:    {requeued: time.Second},
 	whatsapp.ClassThrottleApp:       {outbox.ScopeAccount, waba, "account_throttled", 10 * time.Minute, time.Second},
+	whatsapp.ClassWaitNumber:        {outbox.ScopeNumber, number1, "number_not_ready", 10 * time.Second, time.Second},
 	whatsapp.ClassPauseNumber:       {outbox.ScopeNumber, number1, "number_restricted", time.Hour, time.Second},
 	whatsapp.ClassPauseTemplate:     {outbox.ScopeTemplate, "900/marketing/pt_BR", "template_paused", 5 * time.Minute, time.Second},
 	whatsapp.ClassWaitTemplate:      {outbox.ScopeTemplate, "900/marketing/pt_BR", "template_syncing", 10 * time.Minute, time.Second},
@@ -101,6 +102,47 @@ func TestReactToEachClass(t *testing.T) {
 			if ok != (want.requeued > 0) || ok && !retry.Equal(start.Add(want.requeued)) {
 				t.Errorf("requeues %v at %v, want after %v", ok, retry.Sub(start), want.requeued)
 			}
+		})
+	}
+}
+
+// A restriction lasts an hour for what the business begins. A code would be over
+// by then, and a text as well: they are tried sooner.
+func TestWhatARestrictionSpares(t *testing.T) {
+	c := whatsapp.LookupCode(131048, 0)
+	for category, want := range map[whatsapp.Category]time.Duration{whatsapp.Marketing: time.Hour, whatsapp.Utility: time.Hour,
+		whatsapp.Authentication: time.Second, whatsapp.Service: 8 * time.Second} {
+		s := streamOf(category)
+		s.Lane = category.Lane()
+		if retry, ok := Requeues(s, c, 4, c.RetryAfter, start); !ok || retry.Sub(start) != want {
+			t.Errorf("%s: again %v after %v, want %v", category, ok, retry.Sub(start), want)
+		}
+		w := newWorld(t)
+		w.write(t, func(tx *store.Tx) error {
+			if _, err := React(tx, Failure{Stream: s, Code: c}); err != nil {
+				return err
+			}
+			holds, err := outbox.Holds(tx)
+			for i, reason := range []string{"number_restricted", "codes_restricted"}[:len(holds)] {
+				if holds[i].Reason != reason {
+					t.Errorf("%s: %s is held for %s", category, holds[i].Target, holds[i].Reason)
+				}
+			}
+			if both := len(holds) == 2; both != (category == whatsapp.Authentication) {
+				t.Errorf("%s: %d holds", category, len(holds))
+			}
+			for _, of := range []whatsapp.Category{whatsapp.Marketing, whatsapp.Utility, whatsapp.Authentication, whatsapp.Service} {
+				stops := false
+				other := streamOf(of)
+				other.Lane = of.Lane()
+				for _, h := range holds {
+					stops = stops || h.Stops(&other)
+				}
+				if want := of == whatsapp.Marketing || of == whatsapp.Utility || of == whatsapp.Authentication && category == whatsapp.Authentication; stops != want {
+					t.Errorf("met by %s, it stops %s: %v", category, of, stops)
+				}
+			}
+			return err
 		})
 	}
 }

@@ -13,6 +13,7 @@ const (
 	Deadline           Reason = "deadline"
 	DryRun             Reason = "dry_run"
 	AuthenticationOnly Reason = "phone_required" // authentication needs a phone number, not a BSUID
+	NotReachable       Reason = "undeliverable"  // Meta could not deliver to the person on several days
 )
 
 // Waits: the message stays queued.
@@ -26,12 +27,13 @@ const (
 	TemplateChanged     Reason = "template_changed"
 	NotDue              Reason = "not_before"
 	NumberUnknown       Reason = "number_unknown"
-	UnderReview         Reason = "under_review" // what the person wrote may be an opt-out
+	UnderReview         Reason = "under_review"     // what the person wrote may be an opt-out
+	MarketingCapped     Reason = "marketing_capped" // Meta chose not to deliver marketing to the person; a refusal where it would be too late
 	MediaExpired        Reason = "media_expired"
 )
 
 // Reasons lists every reason the gate can give, for docs/reasons.md.
 func Reasons() []Reason {
 	return []Reason{NoOptIn, OptedOut, WindowClosed, TemplateNotApproved, Deadline, DryRun, AuthenticationOnly,
-		Held, OutsideWindow, DayLimit, TemplateUnknown, CategoryDrift, TemplateChanged, NotDue, NumberUnknown, UnderReview, MediaExpired}
+		Held, OutsideWindow, DayLimit, TemplateUnknown, CategoryDrift, TemplateChanged, NotDue, NumberUnknown, UnderReview, MediaExpired, NotReachable, MarketingCapped}
 }

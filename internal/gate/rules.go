@@ -54,6 +54,10 @@ type MessageFacts struct {
 	Deadline  int64 // ms, 0 for none
 	Consent   Consent
 	WindowEnd int64 // ms: when the person's service window closes
+
+	// What Meta's errors said of the person (ms, 0 for nothing): no marketing
+	// before, and since when messages to them cannot be delivered.
+	CappedUntil, UndeliverableAt int64
 }
 
 // Consent is when the person last granted and last revoked, over the scopes
@@ -166,6 +170,9 @@ func Decide(s outbox.Stream, stream []Verdict, m MessageFacts, now time.Time) Ve
 		return Verdict{Kind: Wait, Reason: UnderReview, Detail: "what the person wrote may be an opt-out, and nobody has decided since " + day(m.Consent.ReviewAt) +
 			": janela optin review"}
 	}
+	if v, waits := decideCap(s, m, now); waits {
+		return v
+	}
 	if m.NotBefore > store.Millis(now) {
 		return Verdict{Wait, NotDue, store.Time(m.NotBefore), "it waits for its next attempt"}
 	}
@@ -190,6 +197,8 @@ func decidePerson(s outbox.Stream, m MessageFacts) (Verdict, bool) {
 	c := m.Consent
 	st := optin.Decide(optin.Facts{GrantedAt: store.Time(c.GrantedAt), RevokedAt: store.Time(c.RevokedAt), BlockedAt: store.Time(c.MetaBlock)})
 	switch {
+	case st.Granted && m.UndeliverableAt > 0 && !reaches(s.Category):
+		return Verdict{Kind: Refuse, Reason: NotReachable, Detail: fmt.Sprintf("on %d days messages to them could not be delivered, the last time on %s", undeliverableDays, day(m.UndeliverableAt))}, true
 	case st.Granted:
 		return Verdict{}, false
 	case c.MetaBlock > 0:
@@ -199,6 +208,19 @@ func decidePerson(s outbox.Stream, m MessageFacts) (Verdict, bool) {
 	default:
 		return Verdict{Kind: Refuse, Reason: NoOptIn, Detail: "no grant is recorded"}, true
 	}
+}
+
+// decideCap defers marketing to somebody to whom Meta chose not to deliver it.
+// What would be over by then is refused, with the reason.
+func decideCap(s outbox.Stream, m MessageFacts, now time.Time) (Verdict, bool) {
+	if s.Category != whatsapp.Marketing || m.CappedUntil <= store.Millis(now) {
+		return Verdict{}, false
+	}
+	v := Verdict{Wait, MarketingCapped, store.Time(m.CappedUntil), "Meta chose not to deliver marketing to the person; not before " + day(m.CappedUntil)}
+	if m.Deadline > 0 && m.Deadline <= m.CappedUntil {
+		v.Kind, v.Until = Refuse, time.Time{}
+	}
+	return v, true
 }
 
 func day(ms int64) string { return store.Time(ms).Format(time.RFC3339) }

@@ -166,6 +166,8 @@ func naive(f StreamFacts, m MessageFacts, now int64) (all []Verdict) {
 	say(s.Category == whatsapp.Authentication && (m.Kind == whatsapp.KindBSUID || m.Kind == whatsapp.KindParentBSUID), Refuse, AuthenticationOnly, 0)
 	say(told && (c.MetaBlock > 0 || c.RevokedAt > 0 && c.RevokedAt >= c.GrantedAt), Refuse, OptedOut, 0)
 	say(told && c.MetaBlock == 0 && c.RevokedAt == 0 && c.GrantedAt == 0, Refuse, NoOptIn, 0)
+	offered := s.Category == whatsapp.Marketing || s.Category == whatsapp.Utility
+	say(offered && m.UndeliverableAt > 0, Refuse, NotReachable, 0)
 	say(m.Deadline > 0 && m.Deadline <= now, Refuse, Deadline, 0)
 	hasTemplate := s.Template != ""
 	there := f.Listed && !f.Template.Missing
@@ -192,6 +194,10 @@ func naive(f StreamFacts, m MessageFacts, now int64) (all []Verdict) {
 		say(now < from || now >= from+3_600_000, Wait, OutsideWindow, opens)
 	}
 	say(told && c.ReviewAt > 0, Wait, UnderReview, 0)
+	capped := s.Category == whatsapp.Marketing && m.CappedUntil > now
+	tooLate := m.Deadline > 0 && m.Deadline <= m.CappedUntil
+	say(capped && tooLate, Refuse, MarketingCapped, 0)
+	say(capped && !tooLate, Wait, MarketingCapped, m.CappedUntil)
 	say(m.NotBefore > now, Wait, NotDue, m.NotBefore)
 	say(!told && m.WindowEnd <= now+120_000, Refuse, WindowClosed, 0)
 	say(s.DryRun, Refuse, DryRun, 0)
@@ -251,6 +257,12 @@ func drawFacts(t *rapid.T) (StreamFacts, MessageFacts) {
 	if odd("review") {
 		m.Consent.ReviewAt = minute("under review since")
 	}
+	if odd("setbacks") {
+		m.CappedUntil = minute("capped until")
+	}
+	if odd("setbacks") {
+		m.UndeliverableAt = minute("undeliverable since")
+	}
 	if odd("deadlines") {
 		m.Deadline, m.NotBefore = minute("deadline"), minute("not before")
 	}
@@ -279,7 +291,7 @@ func TestDecideAgainstASecondJudge(t *testing.T) {
 			// What stops the stream stops every message of it, and is all told.
 			var stream []Verdict
 			for _, v := range all {
-				if v.Kind == Wait && v.Reason != NotDue && v.Reason != UnderReview {
+				if v.Kind == Wait && v.Reason != NotDue && v.Reason != UnderReview && v.Reason != MarketingCapped {
 					stream = append(stream, v)
 				}
 			}

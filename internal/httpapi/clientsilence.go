@@ -21,3 +21,13 @@ func (c *Client) Unknown(ctx context.Context, q UnknownQuery) (out UnknownPage, 
 func (c *Client) ResolveUnknown(ctx context.Context, in ResolveRequest) (out ResolveReply, err error) {
 	return out, c.call(ctx, "POST", "/v1/unknown/resolve", nil, in, &out)
 }
+
+// Undeliverable lists a page of the people to whom nothing could be delivered.
+func (c *Client) Undeliverable(ctx context.Context, after string) (out UndeliverablePage, err error) {
+	return out, c.call(ctx, "GET", "/v1/undeliverable", url.Values{"after": {after}}, nil, &out)
+}
+
+// ClearUndeliverable lets messages to a person be tried again.
+func (c *Client) ClearUndeliverable(ctx context.Context, of string) (out ClearReply, err error) {
+	return out, c.call(ctx, "POST", "/v1/undeliverable/clear", nil, ClearRequest{of}, &out)
+}

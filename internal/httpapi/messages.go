@@ -336,7 +336,7 @@ func (m *draft) ask(q store.Querier) (waits []string, err error) {
 			return nil, err
 		}
 	}
-	facts.Kind = m.person.identity.Kind
+	facts.Kind, facts.Deadline = m.person.identity.Kind, store.Millis(m.until)
 	all := gate.DecideStream(stream, q.Now())
 	for _, v := range all {
 		switch v.Reason {
@@ -358,6 +358,14 @@ func (m *draft) ask(q store.Querier) (waits []string, err error) {
 	case v.Reason == gate.OptedOut:
 		p := publicProblem(otp.CodeOptedOut, "this person took their consent back")
 		p.Reason = string(v.Reason)
+		return nil, p
+	case v.Reason == gate.NotReachable:
+		p := publicProblem(codeUndeliverable, "on several days nothing could be delivered to this person; they must write first, or an operator clears it")
+		p.Reason = string(v.Reason)
+		return nil, p
+	case v.Reason == gate.MarketingCapped:
+		p := publicProblem(codeCapped, "Meta chose not to deliver marketing to this person, and the message would expire before it may be tried again")
+		p.Reason, p.RetryAfter = string(v.Reason), wholeSeconds(store.Time(facts.CappedUntil).Sub(q.Now()))
 		return nil, p
 	default:
 		w, err := conversations.ServiceWindow(q, m.number.ID, m.person.Contact, q.Now())

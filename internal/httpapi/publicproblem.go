@@ -14,20 +14,22 @@ import (
 
 // Codes of the public face that do not come from the otp room.
 const (
-	codeUnauthorized = "unauthorized"
-	codeScope        = "scope"
-	codeBrowser      = "browser-refused"
-	codeMethod       = "method-not-allowed"
-	codeForgotten    = "forgotten"
-	codeKeyMissing   = "idempotency-key-missing"
-	codeKeyReused    = "idempotency-key-reused"
-	codeKeyInFlight  = "idempotency-in-flight"
-	codeRecipient    = "invalid-recipient"
-	codeParameters   = "invalid-parameters"
-	codeTemplate     = "template-unknown"
-	codeTemplateNow  = "template-unavailable"
-	codeCategory     = "category-refused"
-	codeWindow       = "service_window_closed" // the gate's own word
+	codeUnauthorized  = "unauthorized"
+	codeScope         = "scope"
+	codeBrowser       = "browser-refused"
+	codeMethod        = "method-not-allowed"
+	codeForgotten     = "forgotten"
+	codeKeyMissing    = "idempotency-key-missing"
+	codeKeyReused     = "idempotency-key-reused"
+	codeKeyInFlight   = "idempotency-in-flight"
+	codeRecipient     = "invalid-recipient"
+	codeParameters    = "invalid-parameters"
+	codeTemplate      = "template-unknown"
+	codeTemplateNow   = "template-unavailable"
+	codeCategory      = "category-refused"
+	codeWindow        = "service_window_closed" // the gate's own word
+	codeUndeliverable = "undeliverable"
+	codeCapped        = "marketing-capped"
 )
 
 // publicCodes are every code that the public face answers with, its status and
@@ -45,6 +47,8 @@ var publicCodes = map[string]struct {
 	codeTemplateNow:          {http.StatusServiceUnavailable, "this template cannot be sent now"},
 	codeCategory:             {http.StatusForbidden, "messages of this category are not sent here"},
 	codeWindow:               {http.StatusConflict, "the service window is closed"},
+	codeUndeliverable:        {http.StatusConflict, "this person cannot be reached on WhatsApp"},
+	codeCapped:               {http.StatusConflict, "Meta delivers no marketing to this person at present"},
 	codeKeyMissing:           {http.StatusBadRequest, "an Idempotency-Key is needed"},
 	codeUnauthorized:         {http.StatusUnauthorized, "a valid API key is needed"},
 	codeScope:                {http.StatusForbidden, "this API key may not do that"},

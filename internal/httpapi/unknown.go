@@ -59,8 +59,10 @@ type UnknownQuery struct {
 // silenceOperations are about messages of which nothing is heard.
 func (s *Server) silenceOperations() map[string]operation {
 	return map[string]operation{
-		"GET /v1/unknown":          s.unknown,
-		"POST /v1/unknown/resolve": s.resolveUnknown,
+		"GET /v1/unknown":              s.unknown,
+		"POST /v1/unknown/resolve":     s.resolveUnknown,
+		"GET /v1/undeliverable":        s.undeliverable,
+		"POST /v1/undeliverable/clear": s.clearUndeliverable,
 	}
 }
 

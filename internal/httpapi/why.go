@@ -333,6 +333,8 @@ func (k rows) row(r gate.Reason) string {
 		return "consents (none)"
 	case gate.UnderReview:
 		return fmt.Sprintf("consents %d marketing @review", k.contact)
+	case gate.NotReachable, gate.MarketingCapped:
+		return fmt.Sprintf("setbacks %d", k.contact)
 	case gate.WindowClosed:
 		return fmt.Sprintf("service_windows %d %s", k.contact, s.Number)
 	case gate.TemplateNotApproved, gate.TemplateUnknown, gate.CategoryDrift, gate.TemplateChanged:

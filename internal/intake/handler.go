@@ -52,6 +52,8 @@ type Config struct {
 	Silent time.Duration
 	// Hooks hand callbacks on, and tell of what people say; nil: to nobody.
 	Hooks *hooks.Hooks
+	// Failed counts Meta's errors, for metrics; nil: nobody counts.
+	Failed func(class whatsapp.Class, by string)
 	// Resync asks for a fresh look at an account's templates and numbers.
 	Resync func()
 	Log    *slog.Logger

@@ -121,6 +121,12 @@ func (in *Intake) react(tx *store.Tx, m outbox.Message, s outbox.Stream, code wh
 		in.cfg.Log.Warn("a failed status stops messages", "scope", r.Hold.Scope, "target", r.Hold.Target, "reason", r.Hold.Reason,
 			"code", code.Code, "meaning", code.Meaning, "do", code.Do)
 	}
+	if r.Gone {
+		in.cfg.Log.Info("messages to a person could not be delivered on several days; only codes and answers go to them now", "contact", m.Contact)
+	}
+	if in.cfg.Failed != nil {
+		in.cfg.Failed(code.Class, "status")
+	}
 	return in.tell(tx, r.Outcomes)
 }
 
@@ -250,6 +256,9 @@ func (in *Intake) inbound(tx *store.Tx, m webhook.Inbound) (rec recorded, why st
 	rec.id, rec.fresh, err = conversations.RecordInbound(tx, conversations.Inbound{Number: m.NumberID, Contact: c.ID, Wamid: m.Wamid,
 		At: conversations.SaneTime(m.At, tx.Now()), Type: m.Type, Counts: m.OpensWindow(), Referral: m.Referral != nil, AnswersWamid: m.ReplyTo})
 	if err != nil || !rec.fresh {
+		return rec, "", err
+	}
+	if _, err := gate.Reachable(tx, c.ID); err != nil { // who writes has WhatsApp
 		return rec, "", err
 	}
 	if err := in.tellInbound(tx, m, rec); err != nil {

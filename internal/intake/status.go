@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"janela/internal/conversations"
+	"janela/internal/gate"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -43,7 +44,7 @@ func (b *statusBatch) apply(s webhook.Status) error {
 	}
 	var code whatsapp.Code
 	if len(s.Errors) > 0 {
-		code = whatsapp.LookupCode(s.Errors[0].Code, 0)
+		code = whatsapp.LookupCode(s.Errors[0].Code, 0).Said(s.Errors[0].Title + "; " + s.Errors[0].Details)
 		o.Code, o.Reason = code.Code, string(code.Class)
 	}
 	if o.Message == 0 {
@@ -74,6 +75,13 @@ func (b *statusBatch) apply(s webhook.Status) error {
 	}
 	if s.IdentityKeyHash != "" && stream.Category == whatsapp.Authentication && in.cfg.IdentityKey != nil {
 		if err := in.cfg.IdentityKey(tx, before.ID, s.IdentityKeyHash); err != nil {
+			return err
+		}
+	}
+	// What goes to somebody to whom nothing else goes is codes: one that arrives
+	// shows that they can be reached.
+	if changed && stream.Category == whatsapp.Authentication && (s.Status == webhook.StatusDelivered || s.Status == webhook.StatusRead) {
+		if _, err := gate.Reachable(tx, before.Contact); err != nil {
 			return err
 		}
 	}

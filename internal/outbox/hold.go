@@ -45,11 +45,34 @@ func (h *Hold) Fields() []any {
 // answers do not come.
 const ReasonNoAnswers = "no_answers"
 
-// Stops reports whether the hold concerns a stream. A number's missing answers
-// do not stop codes: they have their own connections, somebody waits for each,
-// and one that is sent twice does no harm.
+// Reasons of holds on a number that Meta restricts for what it sends.
+const (
+	ReasonRestricted      = "number_restricted"
+	ReasonCodesRestricted = "codes_restricted" // a code met the restriction as well
+)
+
+// spares reports whether a hold on a number lets a stream of it through. Missing
+// answers do not stop codes: they have their own connections, somebody waits for
+// each, and one that is sent twice does no harm. A restriction stops what the
+// business begins, and codes only once one of them has met it: somebody waits for
+// each, and they try at once whether it is about them.
+func (h *Hold) spares(s *Stream) bool {
+	codes := s.Lane == whatsapp.LaneAuthentication
+	switch h.Reason {
+	case ReasonNoAnswers:
+		return codes
+	case ReasonRestricted:
+		return codes || s.Category == whatsapp.Service
+	case ReasonCodesRestricted:
+		return !codes
+	default:
+		return false
+	}
+}
+
+// Stops reports whether the hold concerns a stream.
 func (h *Hold) Stops(s *Stream) bool {
-	if h.Scope == ScopeNumber && h.Reason == ReasonNoAnswers && s.Lane == whatsapp.LaneAuthentication {
+	if h.Scope == ScopeNumber && h.spares(s) {
 		return false
 	}
 	switch h.Scope {

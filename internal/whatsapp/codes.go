@@ -16,7 +16,8 @@ const (
 	ClassPair              Class = "pair"               // too fast for this (number, recipient) pair; the others flow on
 	ClassThrottleNumber    Class = "throttle_number"    // the sending number is over its throughput; slow it down
 	ClassThrottleApp       Class = "throttle_app"       // the app or account called too often; all its calls wait
-	ClassPauseNumber       Class = "pause_number"       // business-initiated traffic of the number stops; an operator resumes
+	ClassWaitNumber        Class = "wait_number"        // the number cannot send for a moment; all of it waits for RetryAfter
+	ClassPauseNumber       Class = "pause_number"       // business-initiated traffic of the number stops
 	ClassPauseTemplate     Class = "pause_template"     // the template stops everywhere until it is approved again
 	ClassWaitTemplate      Class = "wait_template"      // Meta is not ready with the template: it stops for RetryAfter
 	ClassStopCampaign      Class = "stop_campaign"      // a fault of configuration: every message of the stream would fail
@@ -63,6 +64,9 @@ type Code struct {
 	Meaning    string        // what Meta says, in plain words
 	Do         string        // what the operator should do
 	Documented bool          // it stands in the table
+	// InARow: so many of it in a row to messages of one campaign are no matter of
+	// single messages any more; they stop the campaign. 0: never.
+	InARow int
 }
 
 // LookupCode returns what a code means. It is the one classifier for answers to
@@ -79,7 +83,7 @@ func LookupCode(code, httpStatus int) Code {
 	}
 	if httpStatus == 0 || httpStatus >= 400 && httpStatus < 500 {
 		return Code{
-			Code: code, Class: ClassDrop, Accepted: AcceptedNo,
+			Code: code, Class: ClassDrop, Accepted: AcceptedNo, InARow: 5,
 			Meaning: "Meta refused the message with a code that its documentation did not list when this version was made",
 			Do:      "look the code up on Meta's page of error codes",
 		}
@@ -95,7 +99,10 @@ func LookupCode(code, httpStatus int) Code {
 // stands for faults that act at different scopes. The words are Meta's own, as
 // programs that meet them quote them; without them the code stands as it is.
 func (c Code) Said(words string) Code {
+	low := strings.ToLower(words)
 	switch {
+	case (c.Code == 100 || c.Code == 131009) && strings.Contains(strings.ReplaceAll(low, "recipient_type", ""), "recipient"):
+		c.Class, c.InARow, c.Meaning, c.Do = ClassDrop, 5, "Meta does not take the recipient", "take the recipient out of the audience, or correct it"
 	case (c.Code == 100 || c.Code == 131009) && strings.Contains(words, "media attachment ID"):
 		c.Class, c.Meaning, c.Do = ClassMedia, "Meta does not know the file's id (any more)", "nothing; the file is uploaded again"
 	case c.Code == 131009 && strings.Contains(strings.ToLower(words), "sync"):

@@ -42,7 +42,7 @@ func TestLookupCode(t *testing.T) {
 		{131049, 0, ClassDropDefer, AcceptedNo, 24 * time.Hour, true},
 		{131050, 0, ClassSuppressMarketing, AcceptedNo, 0, true},
 		{131056, 400, ClassPair, AcceptedNo, 0, true},
-		{131057, 500, ClassRetry, AcceptedNo, 10 * time.Second, true},
+		{131057, 500, ClassWaitNumber, AcceptedNo, 10 * time.Second, true},
 		{132001, 404, ClassPauseTemplate, AcceptedNo, 0, true},
 		{132015, 400, ClassPauseTemplate, AcceptedNo, 0, true},
 		{134101, 400, ClassWaitTemplate, AcceptedNo, 10 * time.Minute, true},

@@ -42,3 +42,18 @@ CREATE TABLE watermarks (
 DROP INDEX messages_unknown;
 CREATE INDEX messages_unknown ON messages (ended_at, id) WHERE state = 'unknown';
 CREATE INDEX messages_silent ON messages (stream_id, claimed_at) WHERE run_id = 0 AND state IN ('accepted','accepted_held','sent');
+
+-- owner: gate
+-- What Meta's errors say of a person beyond the message that they came for.
+-- capped_until: no marketing before (Meta chose not to deliver, 131049).
+-- days: on how many days messages could not be delivered (131026), counted_at
+-- the last of them; undeliverable_at: it was too many, and since then nothing but
+-- codes and answers goes to them, 0 for no. Every contact of the person has a row.
+CREATE TABLE setbacks (
+  contact_id       INTEGER PRIMARY KEY,
+  capped_until     INTEGER NOT NULL DEFAULT 0,
+  days             INTEGER NOT NULL DEFAULT 0,
+  counted_at       INTEGER NOT NULL DEFAULT 0,
+  undeliverable_at INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX setbacks_undeliverable ON setbacks (undeliverable_at, contact_id) WHERE undeliverable_at > 0;

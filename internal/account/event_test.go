@@ -2,6 +2,7 @@ package account
 
 import (
 	"testing"
+	"time"
 
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -37,7 +38,7 @@ func TestApplyStatus(t *testing.T) {
 			h := newHouse(t)
 			h.sync()
 			h.write(func(tx *store.Tx) error {
-				reread, err := ApplyStatus(tx, ref, tt.event, tt.reason)
+				reread, err := ApplyStatus(tx, ref, tt.event, tt.reason, time.Time{})
 				want(t, "read again", reread, tt.reread)
 				return err
 			})
@@ -66,12 +67,12 @@ func TestApprovalLiftsThePause(t *testing.T) {
 				return err
 			}
 		}
-		_, err := ApplyStatus(tx, ref, "PAUSED", "")
+		_, err := ApplyStatus(tx, ref, "PAUSED", "", time.Time{})
 		return err
 	})
 	want(t, "holds", len(h.holds()), 3)
 	h.write(func(tx *store.Tx) error {
-		_, err := ApplyStatus(tx, ref, "APPROVED", "")
+		_, err := ApplyStatus(tx, ref, "APPROVED", "", time.Time{})
 		return err
 	})
 	want(t, "holds", h.holds(), []string{"template " + ref.Target() + " operator", "template " + second + "/a/pt_BR template_paused"})
@@ -83,18 +84,19 @@ func TestEventsOfUnknownTemplatesChangeNothing(t *testing.T) {
 	before := h.known()
 	ref := whatsapp.TemplateRef{WABA: first, Name: "nova", Language: "pt_BR"}
 	h.write(func(tx *store.Tx) error {
-		reread, err := ApplyStatus(tx, ref, "APPROVED", "")
+		reread, err := ApplyStatus(tx, ref, "APPROVED", "", time.Time{})
 		want(t, "read again", reread, true)
 		if err != nil {
 			return err
 		}
-		if err := ApplyCategory(tx, ref, whatsapp.Utility); err != nil {
+		if _, err := ApplyCategory(tx, ref, whatsapp.Utility, time.Time{}); err != nil {
 			return err
 		}
-		if err := ApplyCorrectCategory(tx, ref, "UTILITY"); err != nil {
+		if _, err := ApplyCorrectCategory(tx, ref, "UTILITY", time.Time{}); err != nil {
 			return err
 		}
-		return ApplyQuality(tx, ref, "RED")
+		_, err = ApplyQuality(tx, ref, "RED", time.Time{})
+		return err
 	})
 	want(t, "templates", h.known(), before)
 }
@@ -105,12 +107,12 @@ func TestApplyCategoryAndQuality(t *testing.T) {
 	ref := whatsapp.TemplateRef{WABA: first, Name: "a", Language: "pt_BR"}
 	before := h.template(first, "a")
 	lane := h.db.Wakes(outbox.Topic(whatsapp.LaneMarketing))
-	h.write(func(tx *store.Tx) error { return ApplyCorrectCategory(tx, ref, "UTILITY") })
-	h.write(func(tx *store.Tx) error { return ApplyQuality(tx, ref, "yellow") })
+	h.write(func(tx *store.Tx) error { _, err := ApplyCorrectCategory(tx, ref, "UTILITY", time.Time{}); return err })
+	h.write(func(tx *store.Tx) error { _, err := ApplyQuality(tx, ref, "yellow", time.Time{}); return err })
 	announced := h.template(first, "a")
 	want(t, "announced", []string{announced.CorrectCategory, announced.Quality, string(announced.Category), announced.Hash}, []string{"UTILITY", "YELLOW", "marketing", before.Hash})
 	asleep(t, "when nothing that decides changed", lane)
-	h.write(func(tx *store.Tx) error { return ApplyCategory(tx, ref, whatsapp.Utility) })
+	h.write(func(tx *store.Tx) error { _, err := ApplyCategory(tx, ref, whatsapp.Utility, time.Time{}); return err })
 	done := h.template(first, "a")
 	want(t, "category", done.Category, whatsapp.Utility)
 	if done.Hash == before.Hash {
@@ -118,6 +120,7 @@ func TestApplyCategoryAndQuality(t *testing.T) {
 	}
 	woken(t, "at the change", lane)
 	// A look at Meta has the last word.
+	h.pass(time.Second)
 	h.sync()
 	want(t, "after a look", h.template(first, "a").Category, whatsapp.Marketing)
 }

@@ -110,7 +110,12 @@ func (s *Syncer) Sync(ctx context.Context) error {
 // account reads one account's templates and numbers and writes both.
 func (s *Syncer) account(ctx context.Context, waba string, r cloudapi.Reader) error {
 	var templates []cloudapi.Template
-	err := r.Templates(ctx, waba, func(t cloudapi.Template) error { templates = append(templates, t); return nil })
+	var asked int64 // what callbacks tell from now on is newer than what is read
+	err := s.cfg.DB.Read(ctx, func(q *store.Snap) error { asked = store.Millis(q.Now()); return nil })
+	if err != nil {
+		return err
+	}
+	err = r.Templates(ctx, waba, func(t cloudapi.Template) error { templates = append(templates, t); return nil })
 	if err != nil {
 		return fmt.Errorf("read templates: %w", err)
 	}
@@ -125,8 +130,12 @@ func (s *Syncer) account(ctx context.Context, waba string, r cloudapi.Reader) er
 			if begun == 0 {
 				begun = store.Millis(tx.Now())
 			}
-			if err := putAll(tx, waba, templates[:n]); err != nil {
+			old, err := putAll(tx, waba, asked, templates[:n])
+			if err != nil {
 				return err
+			}
+			if old {
+				s.Kick() // what was read is old: look again
 			}
 			return failpoint.Err("account.templates.commit")
 		})
@@ -145,19 +154,31 @@ func (s *Syncer) account(ctx context.Context, waba string, r cloudapi.Reader) er
 	return err
 }
 
-func putAll(tx *store.Tx, waba string, templates []cloudapi.Template) error {
+// putAll writes what was asked for at an instant. What a callback has told since
+// stays; old says that there was such.
+func putAll(tx *store.Tx, waba string, asked int64, templates []cloudapi.Template) (old bool, err error) {
 	for _, t := range templates {
-		_, err := put(tx, Template{
+		read := Template{
 			Ref:    whatsapp.TemplateRef{WABA: waba, Name: t.Name, Language: whatsapp.Language(t.Language)},
 			MetaID: t.ID, Category: category(t.Category), Status: status(string(t.Status)), ParameterFormat: t.ParameterFormat,
 			Components: string(t.Components), Quality: t.QualityScore.Score, CorrectCategory: t.CorrectCategory,
-			RejectedReason: t.RejectedReason, TTLSeconds: int64(t.MessageSendTTLSeconds),
-		})
+			RejectedReason: t.RejectedReason, TTLSeconds: int64(t.MessageSendTTLSeconds), ReadAt: asked,
+		}
+		have, _, err := Lookup(tx, read.Ref)
 		if err != nil {
-			return err
+			return false, err
+		}
+		read.ToldAt, read.EventAt = have.ToldAt, have.EventAt
+		if have.ToldAt >= asked {
+			old = true
+			read.Status, read.Category, read.Quality = have.Status, have.Category, have.Quality
+			read.CorrectCategory, read.RejectedReason = have.CorrectCategory, have.RejectedReason
+		}
+		if _, err := put(tx, read); err != nil {
+			return false, err
 		}
 	}
-	return nil
+	return old, nil
 }
 
 // finish marks what the listing no longer had, writes the numbers, and lifts

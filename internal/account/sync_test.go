@@ -38,6 +38,7 @@ type graph struct {
 	tokens    map[string]string           // the right one of each account
 	down      map[string]bool
 	pages     int
+	meanwhile func()   // happens once, between the reading and its answer
 	uploads   []string // numbers
 	stored    map[string]string
 }
@@ -77,6 +78,10 @@ func (g *graph) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer["data"] = append([]map[string]any{}, all[from:to]...)
 		if to < len(all) {
 			answer["paging"] = map[string]any{"cursors": map[string]any{"after": fmt.Sprintf("at%d", to)}, "next": "https://graph.facebook.com/next"}
+		}
+		if fn := g.meanwhile; fn != nil {
+			g.meanwhile = nil
+			fn()
 		}
 	case "phone_numbers":
 		number := map[string]string{first: loja, second: filial}[id]
@@ -233,7 +238,7 @@ func TestSyncReadsEverything(t *testing.T) {
 	a := h.template(first, "a")
 	want(t, "template", a, Template{Ref: whatsapp.TemplateRef{WABA: first, Name: "a", Language: "pt_BR"}, MetaID: "id-a", Category: whatsapp.Marketing,
 		Status: whatsapp.TemplateApproved, ParameterFormat: "POSITIONAL", Components: `[{"text":"Oi, {{1}}!","type":"BODY"}]`, Quality: "GREEN", TTLSeconds: 3600,
-		Hash: a.Hash, SeenAt: store.Millis(h.wall()), ChangedAt: store.Millis(h.wall())})
+		Hash: a.Hash, SeenAt: store.Millis(h.wall()), ChangedAt: store.Millis(h.wall()), ReadAt: store.Millis(h.wall())})
 	want(t, "sendable", []bool{a.Sendable(), new(h.template(first, "b")).Sendable()}, []bool{true, false})
 	h.read(func(q *store.Snap) error {
 		n, ok, err := NumberByID(q, loja)

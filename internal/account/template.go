@@ -26,18 +26,21 @@ type Template struct {
 	Missing         bool   // the latest listing did not have it
 	SeenAt          int64  // ms
 	ChangedAt       int64  // ms
+	ReadAt          int64  // ms; when the reading began that told this
+	ToldAt          int64  // ms; when a callback told of it last
+	EventAt         int64  // ms; Meta's own time of that
 }
 
 // Sendable reports whether the template may be sent at all.
 func (t *Template) Sendable() bool { return t.Status == whatsapp.TemplateApproved && !t.Missing }
 
 const templateColumns = `waba_id, name, language, template_id, category, status, parameter_format, components, quality,
-	correct_category, rejected_reason, ttl_seconds, hash, missing, seen_at, changed_at`
+	correct_category, rejected_reason, ttl_seconds, hash, missing, seen_at, changed_at, read_at, told_at, event_at`
 
 // Fields names the places of templateColumns.
 func (t *Template) Fields() []any {
 	return []any{&t.Ref.WABA, &t.Ref.Name, &t.Ref.Language, &t.MetaID, &t.Category, &t.Status, &t.ParameterFormat, &t.Components, &t.Quality,
-		&t.CorrectCategory, &t.RejectedReason, &t.TTLSeconds, &t.Hash, &t.Missing, &t.SeenAt, &t.ChangedAt}
+		&t.CorrectCategory, &t.RejectedReason, &t.TTLSeconds, &t.Hash, &t.Missing, &t.SeenAt, &t.ChangedAt, &t.ReadAt, &t.ToldAt, &t.EventAt}
 }
 
 var (
@@ -45,12 +48,12 @@ var (
 	sqlNamed       = store.SQL(`SELECT ` + templateColumns + ` FROM templates WHERE waba_id = ?1 AND name = ?2 AND missing = 0 ORDER BY language`)
 	sqlTemplates   = store.SQL(`SELECT ` + templateColumns + ` FROM templates ORDER BY waba_id, name, language`)
 	sqlPutTemplate = store.SQL(`INSERT INTO templates (` + templateColumns + `)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
 		ON CONFLICT (waba_id, name, language) DO UPDATE SET template_id = excluded.template_id, category = excluded.category,
 			status = excluded.status, parameter_format = excluded.parameter_format, components = excluded.components,
 			quality = excluded.quality, correct_category = excluded.correct_category, rejected_reason = excluded.rejected_reason,
 			ttl_seconds = excluded.ttl_seconds, hash = excluded.hash, missing = excluded.missing, seen_at = excluded.seen_at,
-			changed_at = excluded.changed_at`)
+			changed_at = excluded.changed_at, read_at = excluded.read_at, told_at = excluded.told_at, event_at = excluded.event_at`)
 	sqlMissing = store.SQL(`UPDATE templates SET missing = 1, changed_at = ?3 WHERE waba_id = ?1 AND seen_at < ?2 AND missing = 0`)
 )
 

@@ -210,7 +210,7 @@ func TestErrorsActAtTheirScope(t *testing.T) {
 				h.wantHolds(tt.hold)
 				h.wantCalls(1)
 				h.wantStates(map[outbox.State]int64{outbox.Queued: 5}) // the first too: Meta did not take it
-				if asked := h.resyncs > 0; asked != (tt.code == 190) {
+				if asked := h.resyncs > 0; asked != (tt.code == 190 || tt.code == 132015) {
 					t.Errorf("a fresh look at the account was asked for: %v", asked)
 				}
 			})
@@ -384,7 +384,7 @@ func TestFailedTurnForgetsNoReaction(t *testing.T) {
 		h.pass(100 * time.Millisecond)
 		h.failTurn()
 		h.pass(20 * time.Second)
-		h.wantHolds("number number_restricted")
+		h.wantHolds("number number_restricted", "number codes_restricted")
 		h.wantCalls(1)
 		if m := h.message(id); m.State != outbox.Queued || m.Attempt != 1 {
 			t.Errorf("got %s attempt %d, want queued attempt 1", m.State, m.Attempt)

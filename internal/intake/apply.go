@@ -61,24 +61,20 @@ func (in *Intake) applyEvent(tx *store.Tx, e webhook.Event) (why string, err err
 func (in *Intake) ofAccount(tx *store.Tx, e webhook.Event) (string, error) {
 	switch e := e.(type) {
 	case webhook.TemplateStatus:
-		reread, err := account.ApplyStatus(tx, whatsapp.TemplateRef{WABA: e.WABA, Name: e.Name, Language: e.Language}, e.Event, e.Reason)
-		if reread {
-			in.cfg.Resync()
-		}
-		return "", err
+		return "", in.reread(account.ApplyStatus(tx, whatsapp.TemplateRef{WABA: e.WABA, Name: e.Name, Language: e.Language}, e.Event, e.Reason, e.At))
 	case webhook.TemplateCategory:
 		ref := whatsapp.TemplateRef{WABA: e.WABA, Name: e.Name, Language: e.Language}
 		if !e.Done {
-			return "", account.ApplyCorrectCategory(tx, ref, e.Correct)
+			return "", in.reread(account.ApplyCorrectCategory(tx, ref, e.Correct, e.At))
 		}
 		c, err := whatsapp.ParseCategory(e.Current)
 		if err != nil {
 			in.cfg.Resync()
 			return "template category: " + err.Error(), nil
 		}
-		return "", account.ApplyCategory(tx, ref, c)
+		return "", in.reread(account.ApplyCategory(tx, ref, c, e.At))
 	case webhook.TemplateQuality:
-		return "", account.ApplyQuality(tx, whatsapp.TemplateRef{WABA: e.WABA, Name: e.Name, Language: e.Language}, e.Current)
+		return "", in.reread(account.ApplyQuality(tx, whatsapp.TemplateRef{WABA: e.WABA, Name: e.Name, Language: e.Language}, e.Current, e.At))
 	case webhook.TemplateComponents, webhook.NumberQuality, webhook.Capability:
 		in.cfg.Resync()
 		return "", nil
@@ -100,6 +96,14 @@ func (in *Intake) ofAccount(tx *store.Tx, e webhook.Event) (string, error) {
 	default:
 		return fmt.Sprintf("event %T", e), nil
 	}
+}
+
+// reread asks for a fresh look at the account where a callback wants it.
+func (in *Intake) reread(wanted bool, err error) error {
+	if wanted {
+		in.cfg.Resync()
+	}
+	return err
 }
 
 // stopping are the restrictions under which business-initiated messages are

@@ -46,8 +46,9 @@ func TestHoldStops(t *testing.T) {
 	}
 }
 
-// Our own breaker of a number does not stop codes; everything else does.
-func TestMissingAnswersStopNoCodes(t *testing.T) {
+// Our own breaker of a number does not stop codes, nor does a restriction that no
+// code has met; everything else does.
+func TestWhatStopsNoCodes(t *testing.T) {
 	code := Stream{Number: number1, WABA: "900", Lane: whatsapp.LaneAuthentication, Category: whatsapp.Authentication, Template: "code", Language: "pt_BR"}
 	sale := Stream{Number: number1, WABA: "900", Lane: whatsapp.LaneMarketing, Category: whatsapp.Marketing, Template: "sale", Language: "pt_BR"}
 	for _, c := range []struct {
@@ -55,7 +56,10 @@ func TestMissingAnswersStopNoCodes(t *testing.T) {
 		code, sale bool
 	}{
 		{Hold{Scope: ScopeNumber, Target: number1, Reason: ReasonNoAnswers}, false, true},
-		{Hold{Scope: ScopeNumber, Target: number1, Reason: "number_restricted"}, true, true},
+		{Hold{Scope: ScopeNumber, Target: number1, Reason: ReasonRestricted}, false, true},
+		{Hold{Scope: ScopeNumber, Target: number1, Reason: ReasonCodesRestricted}, true, false},
+		{Hold{Scope: ScopeNumber, Target: number1, Reason: "number_unusable"}, true, true},
+		{Hold{Scope: ScopeCategory, Target: "authentication", Reason: ReasonRestricted}, true, false},
 		{Hold{Scope: ScopeTemplate, Target: "900/code/pt_BR", Reason: ReasonNoAnswers}, true, false},
 		{Hold{Scope: ScopeAll, Reason: ReasonNoAnswers}, true, true},
 		{Hold{Scope: ScopeCategory, Target: "authentication", Reason: "operator"}, true, false},

@@ -57,3 +57,15 @@ CREATE TABLE setbacks (
   undeliverable_at INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX setbacks_undeliverable ON setbacks (undeliverable_at, contact_id) WHERE undeliverable_at > 0;
+
+-- When a template was last read (the beginning of that reading), when a callback
+-- of it was last applied, and Meta's own time of that: what is older changes
+-- nothing that is newer, whichever comes first.
+ALTER TABLE templates ADD COLUMN read_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE templates ADD COLUMN told_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE templates ADD COLUMN event_at INTEGER NOT NULL DEFAULT 0;
+
+-- Callbacks that could not be applied; hearing keeps the version that last tried
+-- them all again.
+CREATE INDEX callbacks_failed ON callbacks (id) WHERE state = 'failed';
+ALTER TABLE hearing ADD COLUMN version TEXT NOT NULL DEFAULT '';

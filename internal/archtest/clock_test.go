@@ -10,6 +10,10 @@ import (
 // all that is decided together.
 var clocks = map[string]string{
 	"store.newClock":                  "the one clock of decisions, unless Config.Wall replaces it, and the one that it is watched by",
+	"store.Open":                      "how long the writer stands",
+	"store.DB.readingBegins":          "how long a snapshot is open",
+	"store.DB.Oldest":                 "how long a snapshot is open",
+	"store.DB.Stalled":                "how long the writer stands",
 	"store.writer.turn":               "bounds how long a batch takes",
 	"store.writer.next":               "bounds how long a batch takes",
 	"campaigns.Campaigns.raise":       "when an alert was first seen, for people",

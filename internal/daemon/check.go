@@ -56,6 +56,9 @@ func (k *checker) store() {
 	if k.cfg.Store.Path == "" {
 		k.fault("store.path", "path is empty", `write where the database goes, path = "var/janela.db"`)
 	}
+	if n := k.cfg.Store.ReserveMB; n < 0 || n > 1<<30 {
+		k.fault("store.reserve_mb", fmt.Sprintf("%d MiB cannot be kept free", n), "leave it out: a twentieth of the disk, from 512 to 4096")
+	}
 	k.oneOf("log.level", k.cfg.Log.Level, "debug", "info", "warn", "error")
 	k.oneOf("log.format", k.cfg.Log.Format, "auto", "text", "json")
 }

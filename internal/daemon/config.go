@@ -26,7 +26,8 @@ type Config struct {
 
 // StoreConfig says where the database is.
 type StoreConfig struct {
-	Path string `toml:"path"` // the SQLite file; keys, media and the socket stand beside it
+	Path      string `toml:"path"`       // the SQLite file; keys, media and the socket stand beside it
+	ReserveMB int64  `toml:"reserve_mb"` // MiB that must be free on its disk for everything to be sent; 0: by its size
 }
 
 // WhatsAppConfig says how to speak to Meta.

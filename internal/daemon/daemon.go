@@ -41,7 +41,8 @@ type Options struct {
 	// Listen and Dial replace the network, for scripts in fake time.
 	Listen  func(network, address string) (net.Listener, error)
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
-	Look    time.Duration // how often the machine is looked at; 0: every second
+	Look    time.Duration                         // how often the machine is looked at; 0: every second
+	Space   func(dir string) (guard.Space, error) // nil: the file system is asked
 	Version string
 }
 
@@ -83,7 +84,7 @@ type stop struct {
 // must be called, also after Run.
 func New(ctx context.Context, opt Options) (*Daemon, error) {
 	opt.fill()
-	d := &Daemon{cfg: opt.Config, opt: opt, log: opt.Log}
+	d := &Daemon{cfg: opt.Config, opt: opt, log: slog.New(guard.Calm(opt.Log.Handler()))}
 	for _, w := range d.cfg.warnings {
 		d.log.Warn("the configuration: "+w.Message, "at", fmt.Sprintf("%s:%d", w.File, w.Line), "key", w.Path, "hint", w.Hint)
 	}
@@ -111,7 +112,7 @@ func (d *Daemon) build(ctx context.Context) error {
 		return err
 	}
 	d.onStop("database", d.db.Close)
-	d.guard = guard.New(guard.Config{DB: d.db, Every: d.opt.Look, Log: d.log})
+	d.guard = guard.New(guard.Config{DB: d.db, Every: d.opt.Look, Dir: dirOf(d.cfg.file(d.cfg.Store.Path)), Reserve: d.cfg.Store.ReserveMB << 20, Space: d.opt.Space, Log: d.opt.Log})
 	if d.secrets, err = d.openSecrets(); err != nil {
 		return err
 	}

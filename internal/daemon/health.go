@@ -22,6 +22,13 @@ func (d *Daemon) health(ctx context.Context) Health {
 	if !h.Ready {
 		h.Problems = append(h.Problems, "starting or stopping")
 	}
+	if problems := guard.Problems(d.db); len(problems) > 0 {
+		h.Ready = false
+		h.Problems = append(h.Problems, problems...)
+	}
+	if text := guard.LogAlert(d.db); text != "" {
+		h.Alerts = append(h.Alerts, text)
+	}
 	err := d.db.Read(ctx, func(q *store.Snap) error {
 		holds, err := outbox.Holds(q)
 		for _, hold := range holds {

@@ -87,7 +87,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 		descReachReserve, descReachLeft, descCodesLive, descCodesBudget} {
 		ch <- d
 	}
-	for _, d := range slices.Concat(hearingDescs, paceDescs) {
+	for _, d := range slices.Concat(machineDescs, hearingDescs, paceDescs) {
 		ch <- d
 	}
 }
@@ -101,6 +101,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	alerts := len(m.d.campaigns.Alerts())
+	if guard.LogAlert(m.d.db) != "" {
+		alerts++
+	}
 	_ = m.d.db.Read(ctx, func(q *store.Snap) error {
 		tallies, err := outbox.Tallies(q)
 		if err != nil {
@@ -182,5 +185,6 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	counter(descCallbacks, s.Failed.Load(), "failed")
 	counter(descCommits, m.d.db.Commits())
 	gauge(descAlerts, float64(alerts))
+	m.machine(gauge)
 	m.paces(gauge)
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // ours are the reasons of the holds that a Guard places.
-var ours = []string{ReasonClockJump, ReasonClockBehind, ReasonRestored}
+var ours = []string{ReasonClockJump, ReasonClockBehind, ReasonRestored, ReasonDiskLow}
 
 // Alerts says what a person should look at: the cause of each of our holds that
 // stands.

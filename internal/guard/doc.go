@@ -8,6 +8,11 @@
 //	              of the database: marketing, until it has caught up
 //	restored      the database is not the one that ran here last: marketing and
 //	              utility, until somebody has looked (janela recover)
+//	disk_low      the disk of the database is nearly full: marketing below the
+//	              reserve, utility below half of it, until there is room
+//
+// It also tries a database that cannot be written until it can be, and says so
+// once: everybody else's complaints about it are left out of the log (Calm).
 //
 // Invariants:
 //   - the first transaction that sees a new time holds marketing, before

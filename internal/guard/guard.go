@@ -2,7 +2,9 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"janela/internal/outbox"
@@ -12,9 +14,12 @@ import (
 
 // Config says what a Guard works with.
 type Config struct {
-	DB    *store.DB
-	Every time.Duration // how often it looks; 0: every second
-	Log   *slog.Logger
+	DB      *store.DB
+	Every   time.Duration                   // how often it looks; 0: every second
+	Dir     string                          // of the database
+	Reserve int64                           // bytes that must be free on its disk; 0: by its size
+	Space   func(dir string) (Space, error) // nil: the file system is asked
+	Log     *slog.Logger
 }
 
 // Guard watches the machine. Make one with New, before anything else uses the
@@ -22,6 +27,9 @@ type Config struct {
 type Guard struct {
 	cfg   Config
 	clock clockWatch
+	disk  diskWatch
+	fault faultWatch
+	log   logWatch
 	kept  time.Duration // since the file beside the database was brought to disk
 	deaf  bool          // that failed, and was told
 }
@@ -34,7 +42,10 @@ func New(cfg Config) *Guard {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	g := &Guard{cfg: cfg}
+	if cfg.Space == nil {
+		cfg.Space = space
+	}
+	g := &Guard{cfg: cfg, log: logWatch{most: logMost}}
 	cfg.DB.OnJump(g.jumped)
 	return g
 }
@@ -48,11 +59,17 @@ func (g *Guard) Begin(ctx context.Context) error {
 	if err := g.restored(ctx); err != nil {
 		return err
 	}
+	if err := g.disk.begin(ctx, g, standing); err != nil {
+		return err
+	}
 	return g.clock.begin(ctx, g, standing)
 }
 
 // Run looks until ctx ends.
 func (g *Guard) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { g.tend(ctx) })
 	tick := time.NewTicker(g.cfg.Every)
 	defer tick.Stop()
 	for {
@@ -66,8 +83,10 @@ func (g *Guard) Run(ctx context.Context) error {
 }
 
 func (g *Guard) look(ctx context.Context) {
-	if err := g.clock.look(ctx, g); err != nil && ctx.Err() == nil {
-		g.cfg.Log.Error("what the clock does could not be noted; trying again", "error", err)
+	g.fault.look(ctx, g)
+	g.log.look(g)
+	if err := errors.Join(g.clock.look(ctx, g), g.disk.look(ctx, g)); err != nil && ctx.Err() == nil && !store.Unwell(err) {
+		g.cfg.Log.Error("what was seen of the clock and the disk could not be noted; trying again", "error", err)
 	}
 	g.keep()
 }

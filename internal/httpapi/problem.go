@@ -91,6 +91,8 @@ func problemOf(err error) *Problem {
 		return (&Problem{Title: "somebody else was first", Status: http.StatusConflict, Code: CodeBusy}).hint("look again, and repeat the command")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, store.ErrClosed):
 		return &Problem{Title: "the daemon is stopping, or took too long", Status: http.StatusServiceUnavailable, Code: CodeBusy, Detail: err.Error()}
+	case store.Unwell(err):
+		return (&Problem{Title: "the database cannot be written", Status: http.StatusServiceUnavailable, Code: CodeBusy}).hint("look at the disk and at /readyz; then repeat the command")
 	default:
 		return &Problem{Title: "something broke", Status: http.StatusInternalServerError, Code: CodeInternal, Detail: err.Error()}
 	}

@@ -27,6 +27,7 @@
 //	advance DURATION, until TIME
 //	backup NAME, restore NAME        a copy of the database; restore while janela does not run
 //	lose db | db-wal | db.epoch …    removes them, while janela does not run
+//	disk MIB | full | well           so much is free on it; nothing can be written, or it can again
 //	wall +1h | -24h | 0s             janela's wall clock is set to so far from the true time; the monotonic one goes on
 //	drop FILE [as NAME] …            into the campaigns folder; remove NAME …
 //	audience NAME p1-p40             a file with these people in it
@@ -92,7 +93,7 @@
 //	expect-rows FILE QUERY           FILE is in the archive; instants and numbers are made readable
 //	expect-hold SCOPE REASON, expect-no-hold [REASON]
 //	expect-alert TEXT, expect-no-alert
-//	expect-log TEXT, expect-no-log TEXT
+//	expect-log TEXT, expect-no-log TEXT, expect-logged MOST TEXT
 //	expect-refusals [CODE=N|some …]  of Meta
 //
 // After every script, whatever it was about, invariants_test.go asks: by Meta's

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -70,4 +71,50 @@ func lose(w *world, l line) error {
 		}
 	}
 	return need(l, 1)
+}
+
+// disk says how much is free, or lets every commit that writes fail as on a full
+// one.
+func disk(w *world, l line) error {
+	if err := need(l, 1); err != nil {
+		return err
+	}
+	d, err := w.running()
+	if err != nil {
+		return err
+	}
+	switch l.words[0] {
+	case "full", "well":
+		d.DB().Break(l.words[0] == "full")
+	default:
+		mib, err := strconv.ParseInt(l.words[0], 10, 64)
+		if err != nil {
+			return fmt.Errorf("%q is neither MiB nor full nor well", l.words[0])
+		}
+		w.free.Store(mib << 20)
+	}
+	w.settle()
+	return nil
+}
+
+// expectLogged counts the lines of the log that hold a text.
+func expectLogged(w *world, l line) error {
+	if err := need(l, 2); err != nil {
+		return err
+	}
+	most, err := strconv.Atoi(l.words[0])
+	if err != nil {
+		return fmt.Errorf("%q is no number of lines", l.words[0])
+	}
+	text := strings.Join(l.words[1:], " ")
+	n := 0
+	for row := range strings.Lines(w.logs.text()) {
+		if strings.Contains(row, text) {
+			n++
+		}
+	}
+	if n == 0 || n > most {
+		return fmt.Errorf("%d lines of the log say so, expected at least one and at most %d", n, most)
+	}
+	return nil
 }

@@ -18,7 +18,7 @@ func init() { // a map literal would refer to itself through readScript
 		"clock": clock, "advance": advance, "until": until,
 		"config": config, "start": func(w *world, _ line) error { return w.start() },
 		"stop":  func(w *world, _ line) error { return w.stop() },
-		"crash": crash, "wall": wall, "backup": backupVerb, "restore": restore, "lose": lose,
+		"crash": crash, "wall": wall, "backup": backupVerb, "restore": restore, "lose": lose, "disk": disk,
 		"write": write, "drop": drop, "remove": remove, "audience": audience,
 		"consent": consent, "revoke": revoke, "reply": reply,
 		"meta": metaVerb, "template": template, "fault": fault, "webhooks": webhooks,
@@ -32,7 +32,7 @@ func init() { // a map literal would refer to itself through readScript
 		"message": message, "expect-message": expectMessage,
 		"expect-sends": expectSends, "expect-no-send": expectNoSend, "expect-state": expectState, "expect-states": expectStates,
 		"expect-wait": expectWait, "expect-hold": expectHold, "expect-no-hold": expectNoHold,
-		"expect-rows": expectRows, "expect-log": expectLog, "expect-no-log": expectNoLog,
+		"expect-rows": expectRows, "expect-log": expectLog, "expect-no-log": expectNoLog, "expect-logged": expectLogged,
 		"expect-alert": expectAlert, "expect-no-alert": expectNoAlert, "expect-refusals": expectRefusals,
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"janela/internal/daemon"
+	"janela/internal/guard"
 	"janela/internal/hooks"
 	"janela/internal/sandbox"
 )
@@ -29,6 +30,7 @@ type world struct {
 	net     *network
 	logs    *logs
 	env     map[string]string // settings laid over config.toml
+	free    atomic.Int64      // bytes on the disk
 	past    bool              // the database forgot what was sent
 	skew    atomic.Int64      // how far janela's wall clock is from the true one, ns
 	meta    *meta
@@ -107,10 +109,12 @@ listen = "` + listenAddr + `"
 `
 
 func newWorld(s *script, dir string) *world {
-	return &world{script: s, dir: dir, net: newNetwork(), logs: &logs{}, env: map[string]string{}, meta: newMeta(),
+	w := &world{script: s, dir: dir, net: newNetwork(), logs: &logs{}, env: map[string]string{}, meta: newMeta(),
 		alerts: map[string]bool{}, consent: map[string][]wish{}, secrets: []string{token, appSecret, verify, smsSecret},
 		hooks: map[string]string{}, receivers: &receivers{secret: hooks.NewSecret(), got: map[string]map[string]string{}, said: map[string][]string{}},
 		talk: talk{}, codes: codes{keys: map[string]string{}, challenges: map[string]*challenge{}}}
+	w.free.Store(50 << 30)
+	return w
 }
 
 func (w *world) path(parts ...string) string {
@@ -165,7 +169,8 @@ func (w *world) start() error {
 	var ctx context.Context
 	ctx, h.cancel = context.WithCancel(context.Background())
 	h.d, err = daemon.New(ctx, daemon.Options{Config: cfg, Log: w.log(), Listen: h.host.listen, Dial: h.host.dial, Version: "script",
-		Wall: func() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) }, Look: 15 * time.Second})
+		Wall: func() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) }, Look: 15 * time.Second,
+		Space: func(string) (guard.Space, error) { return guard.Space{Free: w.free.Load(), Total: 100 << 30}, nil }})
 	if err != nil {
 		h.cancel()
 		return err

@@ -92,6 +92,7 @@ type conn struct {
 	raw      *sqlite3.SQLiteConn
 	stmts    map[*Stmt]*prepared
 	controls map[string]*prepared // BEGIN, COMMIT and the like
+	reading  reading
 }
 
 func newConn(dsn string, pragmas []pragma) (*conn, error) {
@@ -117,9 +118,9 @@ func (c *conn) configure(pragmas []pragma) error {
 		}
 	}
 	for _, set := range []string{
-		"wal_autocheckpoint = 4000", // pages, 16 MB, between checkpoints: fewer stalls in a campaign
-		"cache_size = -8000",        // KB: an index in random order is more than the usual 2 MB
-		"temp_store = MEMORY",       // a savepoint's undo log would go to a file from 64 KB on: a third of the writer's time
+		fmt.Sprintf("wal_autocheckpoint = %d", autoPages),
+		"cache_size = -8000",  // KB: an index in random order is more than the usual 2 MB
+		"temp_store = MEMORY", // a savepoint's undo log would go to a file from 64 KB on: a third of the writer's time
 	} {
 		if _, err := c.value("PRAGMA " + set); err != nil {
 			return err

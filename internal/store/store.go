@@ -36,24 +36,29 @@ type Config struct {
 
 // DB is an open database. Its methods may be called from any goroutine.
 type DB struct {
-	name        string
-	clock       *clock
-	onJump      func(*Tx, Jump) error
-	lock        *flock.Flock
-	free        chan *conn // idle readers
-	readerCount int
-	urgent      chan *job
-	bulk        chan *job
-	scrub       chan *job // unbuffered: nobody is left waiting when the writer ends
-	file        string
-	carried     sync.Map // by type
-	quit        chan struct{}
-	done        sync.WaitGroup
-	closing     sync.Once
-	crashed     atomic.Bool
-	stats       stats
+	name    string
+	clock   *clock
+	onJump  func(*Tx, Jump) error
+	lock    *flock.Flock
+	free    chan *conn // idle readers
+	readers []*conn
+	tender  *conn // brings the log home; nil until it is needed
+	tended  int64 // commits, when it last was
+	urgent  chan *job
+	bulk    chan *job
+	scrub   chan *job // unbuffered: nobody is left waiting when the writer ends
+	file    string
+	carried sync.Map // by type
+	quit    chan struct{}
+	done    sync.WaitGroup
+	closing sync.Once
+	crashed atomic.Bool
+	broken  atomic.Bool
+	stats   stats
 
 	now      atomic.Int64 // the latest Now given out, ms
+	fault    atomic.Pointer[Fault]
+	stall    stall
 	epoch    epochFile
 	restored atomic.Pointer[Restored]
 	olderIDs atomic.Int64
@@ -80,6 +85,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		bulk:   make(chan *job, 1024),
 		scrub:  make(chan *job),
 		file:   cfg.Path,
+		stall:  stall{born: time.Now()},
 		epoch:  epochFile{path: cfg.Path + ".epoch"},
 		quit:   make(chan struct{}),
 		free:   make(chan *conn, maxReaders),
@@ -128,7 +134,7 @@ func (db *DB) open(ctx context.Context, file string) error {
 			return errors.Join(fmt.Errorf("store: open %s for reading: %w", file, err), w.close())
 		}
 		db.free <- r
-		db.readerCount++
+		db.readers = append(db.readers, r)
 	}
 	writer := &writer{db: db, conn: w, ids: ids}
 	db.done.Go(writer.run)
@@ -178,7 +184,10 @@ func (db *DB) Close() error {
 
 func (db *DB) release() error {
 	var errs []error
-	for range db.readerCount { // waits for every snapshot to end
+	if db.tender != nil {
+		errs = append(errs, db.tender.close())
+	}
+	for range db.readers { // waits for every snapshot to end
 		errs = append(errs, (<-db.free).close())
 	}
 	errs = append(errs, db.epoch.close(), db.lock.Unlock())

@@ -27,6 +27,7 @@ type Querier interface {
 	Now() time.Time  // one instant per transaction, never earlier than the one before
 	Wall() time.Time // the wall clock: earlier than Now while that was set back
 	prepared(*Stmt) (*prepared, error)
+	over() error // it must end
 	carries() *sync.Map
 }
 
@@ -149,7 +150,12 @@ type Snap struct {
 // Now is the snapshot's one instant, in UTC.
 func (s *Snap) Now() time.Time { return Time(s.now) }
 
-func (s *Snap) prepared(st *Stmt) (*prepared, error) { return s.conn.stmt(st) }
+func (s *Snap) prepared(st *Stmt) (*prepared, error) {
+	if err := s.over(); err != nil {
+		return nil, err
+	}
+	return s.conn.stmt(st)
+}
 
 // Read runs fn over one consistent state of the database.
 func (db *DB) Read(ctx context.Context, fn func(*Snap) error) error {
@@ -166,7 +172,11 @@ func (db *DB) Read(ctx context.Context, fn func(*Snap) error) error {
 	case <-db.quit:
 		return db.closedErr()
 	}
-	defer func() { db.free <- c }()
+	db.readingBegins(c)
+	defer func() {
+		c.reading.since.Store(0)
+		db.free <- c
+	}()
 	if err := c.exec("BEGIN"); err != nil {
 		return fmt.Errorf("store: begin reading: %w", err)
 	}
@@ -216,7 +226,9 @@ func Each[T any, P Row[T]](q Querier, s *Stmt, fn func(P) error, args ...any) er
 		if err := scan(values, fields); err != nil {
 			return false, err
 		}
-		told = fn(&row)
+		if told = fn(&row); told == nil {
+			told = q.over()
+		}
 		return told == nil, nil
 	})
 	if told != nil {

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/mattn/go-sqlite3"
+
 	"janela/internal/failpoint"
 )
 
@@ -119,7 +121,7 @@ func (w *writer) run() {
 		case j := <-w.db.bulk:
 			w.turn(j, false)
 		case j := <-w.db.scrub:
-			_, j.err = w.conn.value("PRAGMA wal_checkpoint(TRUNCATE)")
+			_, j.err = w.conn.empty()
 			close(j.done)
 		case <-w.db.quit:
 			w.drain()
@@ -139,7 +141,7 @@ func (w *writer) drain() {
 		default:
 			failpoint.Hit("store.close")
 			if !w.db.crashed.Load() {
-				if busy, err := w.conn.value("PRAGMA wal_checkpoint(TRUNCATE)"); err == nil && busy == "0" {
+				if w.emptied() {
 					w.db.epoch.stopped(w.ids.epoch)
 				}
 			}
@@ -149,17 +151,31 @@ func (w *writer) drain() {
 	}
 }
 
+// emptied empties the log before the end; somebody may still read for a moment.
+func (w *writer) emptied() bool {
+	for range 20 {
+		if done, err := w.conn.empty(); done || err != nil {
+			return done && err == nil
+		}
+		time.Sleep(scrubPause)
+	}
+	return false
+}
+
 // turn runs one transaction: first, and whatever may join it.
 func (w *writer) turn(first *job, urgent bool) {
 	tx := &Tx{db: w.db, conn: w.conn, ids: w.ids, now: w.db.current()}
 	tx.wall = w.db.clock.shown()
 	w.held = w.held[:0]
+	start := time.Now()
+	w.db.stall.begin(start)
+	defer w.db.stall.end()
 	if err := w.begin(); err != nil {
+		w.db.faulty(err)
 		first.err = err
 		close(first.done)
 		return
 	}
-	start := time.Now()
 	jump, ok := w.told(tx)
 	if !ok {
 		w.held = append(w.held, first)
@@ -170,6 +186,7 @@ func (w *writer) turn(first *job, urgent bool) {
 	for j := first; j != nil; {
 		w.held = append(w.held, j)
 		if !w.apply(tx, j) {
+			w.db.faulty(errTxLost)
 			w.answer(errTxLost)
 			w.db.clock.giveBack(jump)
 			return
@@ -225,6 +242,7 @@ func (w *writer) apply(tx *Tx, j *job) bool {
 	tx.wakes = nil
 	accept, ended := tx.accept, tx.ended
 	w.call(tx, j)
+	w.db.faulty(j.err)
 	if w.conn.raw.AutoCommit() {
 		if j.err != nil {
 			j.err = fmt.Errorf("%w: %w", errTxLost, j.err)
@@ -260,10 +278,14 @@ func (w *writer) finish(tx *Tx) bool {
 	if err == nil {
 		err = failpoint.Err("store.commit")
 	}
+	if err == nil && tx.changed && w.db.broken.Load() {
+		err = sqlite3.Error{Code: sqlite3.ErrFull}
+	}
 	if err == nil {
 		err = w.conn.exec("COMMIT")
 	}
 	if err != nil {
+		w.db.faulty(err)
 		w.answer(fmt.Errorf("store: commit: %w", err))
 		return false
 	}

@@ -203,7 +203,7 @@ func (w *world) copy(s settings) (dir string, err error) {
 	if dir, err = os.MkdirTemp(filepath.Dir(w.dir), "janela-bench-run-"); err != nil {
 		return "", err
 	}
-	for _, name := range []string{databaseFile, databaseFile + ".head", "optin.key", audienceFile} {
+	for _, name := range []string{databaseFile, databaseFile + ".head", databaseFile + ".epoch", "optin.key", audienceFile} {
 		if err := copyFile(filepath.Join(dir, name), filepath.Join(w.dir, name)); err != nil {
 			return dir, err
 		}

@@ -53,6 +53,7 @@ var fewRows = map[string]string{
 	"messages_unknown":        "what no answer came for",
 	"messages_held":           "what Meta holds back for its quality assessment",
 	"callbacks_stored":        "what waits to be applied",
+	"callbacks_failed":        "what could not be applied",
 	"consent_reviews_queue":   "what somebody has to decide",
 	"consent_reviews_open":    "what somebody has to decide",
 	"tallies_queued":          "streams that have something to send",

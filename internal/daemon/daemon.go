@@ -145,7 +145,7 @@ func (d *Daemon) build(ctx context.Context) error {
 	d.dispatch = dispatch.New(dispatch.Config{DB: d.db, Sender: d.clients.sender, PerSecond: d.perSecond, Outcomes: d.outcomes, Resync: d.account.Kick, Sent: d.metrics.sent,
 		Reveal: codes.reveal, Marketing: d.cfg.WhatsApp.marketing, Note: note, Failed: d.metrics.failed, Policy: d.cfg.policy(), Log: d.log, Senders: d.cfg.WhatsApp.Senders, Drain: d.cfg.WhatsApp.Drain})
 	d.intake = intake.New(intake.Config{DB: d.db, Secrets: d.secrets.appSecrets(d.log), VerifyToken: d.secrets.verifyToken(d.log),
-		Failed: d.metrics.failed, Outcomes: d.outcomes, Foreign: d.dispatch.Heard, Resync: d.account.Kick, IdentityKey: codes.identityKey, NotRequested: codes.notRequested, Log: d.log,
+		Version: d.opt.Version, Failed: d.metrics.failed, Outcomes: d.outcomes, Foreign: d.dispatch.Heard, Resync: d.account.Kick, IdentityKey: codes.identityKey, NotRequested: codes.notRequested, Log: d.log,
 		Confirm: d.cfg.confirm, Offers: optin.NewOffers(d.cfg.offers()), ConfirmWords: d.cfg.confirmWords(), Hooks: d.hooks, Silent: d.cfg.WhatsApp.WebhookSilent})
 	d.api = httpapi.New(httpapi.Config{DB: d.db, Campaigns: d.campaigns, Account: d.account, Outcomes: d.outcomes, OTP: d.otp, Hooks: d.hooks, Links: d.cfg.links(), Log: d.log,
 		Ledger: d.ledger, DoubleOptIn: d.cfg.Optin.DoubleOptIn, MAC: keys.MAC,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"janela/internal/intake"
 	"janela/internal/store"
 	"janela/optin"
 )
@@ -63,6 +64,13 @@ func (d *Daemon) hearingAlerts(q store.Querier) (out []string, err error) {
 	if n > 0 && q.Now().Sub(oldest) >= reviewWaits {
 		out = append(out, fmt.Sprintf("%d messages that may mean an opt-out wait for a decision, the oldest since %s; marketing to these people waits: janela optin review",
 			n, oldest.Format(time.RFC3339)))
+	}
+	failed, err := intake.CountFailed(q)
+	if err != nil {
+		return nil, err
+	}
+	if failed > 0 {
+		out = append(out, fmt.Sprintf("%d callbacks of Meta's could not be applied and are kept: janela callbacks list", failed))
 	}
 	all, err := d.hooks.Reports(q)
 	for _, t := range all {

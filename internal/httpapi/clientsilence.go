@@ -31,3 +31,13 @@ func (c *Client) Undeliverable(ctx context.Context, after string) (out Undeliver
 func (c *Client) ClearUndeliverable(ctx context.Context, of string) (out ClearReply, err error) {
 	return out, c.call(ctx, "POST", "/v1/undeliverable/clear", nil, ClearRequest{of}, &out)
 }
+
+// FailedCallbacks lists a page of callbacks that could not be applied.
+func (c *Client) FailedCallbacks(ctx context.Context, after int64) (out FailedPage, err error) {
+	return out, c.call(ctx, "GET", "/v1/callbacks", url.Values{"after": {strconv.FormatInt(after, 10)}}, nil, &out)
+}
+
+// RetryCallbacks lets some of them be applied again.
+func (c *Client) RetryCallbacks(ctx context.Context, ids []int64) (out RetryReply, err error) {
+	return out, c.call(ctx, "POST", "/v1/callbacks/retry", nil, RetryRequest{ids}, &out)
+}

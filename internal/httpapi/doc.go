@@ -19,6 +19,7 @@
 //	replies            POST /v1/replies
 //	holds              GET, POST /v1/holds, POST /v1/holds/release
 //	unknown messages   GET  /v1/unknown, POST /v1/unknown/resolve
+//	callbacks          GET  /v1/callbacks, POST /v1/callbacks/retry
 //	undeliverable      GET  /v1/undeliverable, POST /v1/undeliverable/clear
 //	API keys           GET, POST /v1/keys, POST /v1/keys/{id}/revoke
 //	codes              GET  /v1/otp/doctor, POST /v1/otp/unlock, /v1/otp/keys/rotate

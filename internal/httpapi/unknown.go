@@ -61,6 +61,8 @@ func (s *Server) silenceOperations() map[string]operation {
 	return map[string]operation{
 		"GET /v1/unknown":              s.unknown,
 		"POST /v1/unknown/resolve":     s.resolveUnknown,
+		"GET /v1/callbacks":            s.failedCallbacks,
+		"POST /v1/callbacks/retry":     s.retryCallbacks,
 		"GET /v1/undeliverable":        s.undeliverable,
 		"POST /v1/undeliverable/clear": s.clearUndeliverable,
 	}

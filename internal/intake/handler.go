@@ -52,6 +52,9 @@ type Config struct {
 	Silent time.Duration
 	// Hooks hand callbacks on, and tell of what people say; nil: to nobody.
 	Hooks *hooks.Hooks
+	// Version is the program's: what an earlier one could not apply is tried again,
+	// once. "": nothing is.
+	Version string
 	// Failed counts Meta's errors, for metrics; nil: nobody counts.
 	Failed func(class whatsapp.Class, by string)
 	// Resync asks for a fresh look at an account's templates and numbers.

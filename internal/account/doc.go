@@ -15,5 +15,7 @@
 //   - a template's hash changes when its category or components do
 //   - an id of a file is handed out for 29 days at most, and renewed after 25; what
 //     Meta refused is forgotten
+//   - what is older changes nothing that is newer: neither a listing that was asked
+//     for before a callback told, nor a callback that Meta repeats late
 //   - a successful read of an account lifts the hold that a bad token placed
 package account

@@ -28,6 +28,7 @@ var (
 	putClaimed  = store.SQL(`UPDATE messages SET state = 'delivered', claimed_at = ?2, accepted_at = ?2, delivered_at = ?3 WHERE id = ?1`)
 	putInbound  = store.SQL(`INSERT INTO inbound_messages (id, wamid, number_id, contact_id, type, at, answers) VALUES (?1, ?2, '101', ?3, 'text', ?4, 0)`)
 	putCallback = store.SQL(`INSERT INTO callbacks (id, received_at, hash, body, state) VALUES (?1, 1, ?2, CAST(?3 AS BLOB), 'applied')`)
+	putSetback  = store.SQL(`INSERT INTO setbacks (contact_id, capped_until, days, undeliverable_at) VALUES (?1, ?2, 7, ?2)`)
 	putTalk     = store.SQL(`INSERT INTO conversations (id, number_id, contact_id, category, origin, opened_at, expires_at, messages_out) VALUES (?1, '101', ?2, 'marketing', 'business', ?3, ?3 + 86400000, 1)`)
 )
 
@@ -162,10 +163,11 @@ func TestFileOfOnePerson(t *testing.T) {
 			}
 		}
 		return errors.Join(tx.One(putInbound, 1, "wamid.a", contact, 5000), tx.One(putInbound, 2, "wamid.b", other, 6000),
+			tx.One(putSetback, contact, store.Millis(tx.Now().AddDate(1, 0, 0))), tx.One(putSetback, other, 9000),
 			tx.One(putTalk, 1, contact, 4000), tx.One(putTalk, 2, other, 4000))
 	})
 	f := h.file(contact)
-	if f.Callbacks != 2 || len(f.Identities) != 2 || len(f.Consents) != 2 || len(f.Messages) != 1 || len(f.Inbound) != 1 || len(f.Conversations) != 1 ||
+	if f.Callbacks != 2 || len(f.Identities) != 2 || len(f.Consents) != 2 || len(f.Messages) != 1 || len(f.Inbound) != 1 || len(f.Conversations) != 1 || len(f.Setbacks) != 1 ||
 		len(f.Standing) != 3 || f.Standing[0].State != "opted_out" {
 		t.Errorf("%+v", f)
 	}
@@ -182,7 +184,7 @@ func TestFileOfOnePerson(t *testing.T) {
 		texts[language] = b.String()
 	}
 	for name, text := range texts {
-		for _, must := range []string{"Aceito receber ofertas", "SAIR", "203.0.113.9", ana.Value, "BR.150212345", fmt.Sprint(event), "oferta", "loja"} {
+		for _, must := range []string{"Aceito receber ofertas", "SAIR", "203.0.113.9", ana.Value, "BR.150212345", fmt.Sprint(event), "oferta", "loja", "2027"} {
 			if !strings.Contains(text, must) {
 				t.Errorf("%s lacks %q:\n%s", name, must, text)
 			}
@@ -211,7 +213,7 @@ func TestVocabulary(t *testing.T) {
 	for name, w := range vocabulary {
 		for _, part := range []string{w.title, w.asOf, w.ids, w.standing, w.consents, w.messages, w.conversations, w.inbound, w.reviews, w.pending, w.codes, w.none,
 			w.granted, w.revoked, w.from, w.by, w.through, w.text, w.version, w.page, w.address, w.browser, w.origin, w.reference, w.file, w.message, w.via,
-			w.recorded, w.first, w.last, w.to, w.consent, w.noConsent, w.sent, w.delivered, w.read, w.failed, w.until, w.answered, w.callbacks, w.forgotten, w.format} {
+			w.recorded, w.first, w.last, w.to, w.consent, w.noConsent, w.sent, w.delivered, w.read, w.failed, w.until, w.answered, w.callbacks, w.forgotten, w.format, w.setbacks, w.capped, w.daysFailed, w.unreachable} {
 			if part == "" {
 				t.Errorf("%s has an empty label", name)
 			}

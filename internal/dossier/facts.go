@@ -28,6 +28,8 @@ var (
 		FROM contacts c CROSS JOIN messages m CROSS JOIN code_sends s CROSS JOIN challenges h
 		WHERE c.root = CAST(?1 AS BIGINT) AND m.contact_id = c.id AND m.contact_id > 0 AND m.run_id = 0
 		AND s.message_id = m.id AND h.id = s.challenge_id ORDER BY h.created_at`)
+	sqlSetbacks = store.SQL(`SELECT d.contact_id, d.capped_until, d.days, d.undeliverable_at FROM contacts c CROSS JOIN setbacks d
+		WHERE c.root = CAST(?1 AS BIGINT) AND d.contact_id = c.id ORDER BY d.contact_id`)
 	sqlMessages = store.SQL(`SELECT m.id, m.contact_id, s.number_id, s.category, s.template, s.language, s.campaign_id, m.address, m.params, m.state, m.reason,
 			m.created_at, m.claimed_at, m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.failed_at
 		FROM contacts c CROSS JOIN messages m CROSS JOIN streams s
@@ -64,6 +66,19 @@ func (r *identityRow) Fields() []any { return []any{&r.Kind, &r.Value, &r.first,
 func (r *identityRow) of() Identity {
 	r.FirstSeen, r.LastSeen = store.Time(r.first), store.Time(r.last)
 	return r.Identity
+}
+
+type setbackRow struct {
+	Setback
+	capped, gone int64
+}
+
+// Fields names the places of sqlSetbacks' columns.
+func (r *setbackRow) Fields() []any { return []any{&r.Contact, &r.capped, &r.Days, &r.gone} }
+
+func (r *setbackRow) of() Setback {
+	r.CappedUntil, r.Undeliverable = store.Time(r.capped), store.Time(r.gone)
+	return r.Setback
 }
 
 type reviewRow struct {

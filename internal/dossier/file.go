@@ -30,6 +30,7 @@ type File struct {
 	Conversations []Conversation `json:"conversations"`
 	Inbound       []Inbound      `json:"inbound"`
 	Codes         []Code         `json:"codes"`
+	Setbacks      []Setback      `json:"setbacks"`  // what Meta's errors say of the person
 	Callbacks     int            `json:"callbacks"` // Meta's callbacks that name the person, with what they wrote
 }
 
@@ -126,6 +127,14 @@ type Code struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
+// Setback is what Meta's errors say of a contact of the person.
+type Setback struct {
+	Contact       int64     `json:"contact"`
+	CappedUntil   time.Time `json:"capped_until,omitzero"`  // Meta chose not to deliver marketing
+	Days          int       `json:"days,omitempty"`         // on which nothing could be delivered
+	Undeliverable time.Time `json:"undeliverable,omitzero"` // since when only codes and answers go to them
+}
+
 // Build gathers the file of the person whom a contact belongs to. Meta's
 // callbacks are looked through after the rest, some at a time.
 func Build(ctx context.Context, db *store.DB, contact int64) (File, error) {
@@ -169,6 +178,7 @@ func (f *File) gather(q store.Querier, contact int64) (err error) {
 		},
 		func() error { f.Inbound, err = rowsOf(q, sqlInbound, root, (*inboundRow).of); return err },
 		func() error { f.Codes, err = rowsOf(q, sqlCodes, root, (*codeRow).of); return err },
+		func() error { f.Setbacks, err = rowsOf(q, sqlSetbacks, root, (*setbackRow).of); return err },
 		func() error { return f.messages(q, root, history, numbers) },
 	} {
 		if err := read(); err != nil {

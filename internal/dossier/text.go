@@ -18,6 +18,7 @@ type words struct {
 	title, asOf, ids, standing, consents, messages, conversations, inbound, reviews, pending, codes, none                       string
 	granted, revoked, from, by, through, text, version, page, address, browser, origin, reference, file, message, via, recorded string
 	first, last, to, consent, noConsent, sent, delivered, read, failed, until, answered, callbacks, forgotten                   string
+	setbacks, capped, daysFailed, unreachable                                                                                   string
 	format                                                                                                                      string
 	terms                                                                                                                       map[string]string
 }
@@ -30,6 +31,7 @@ var vocabulary = map[string]words{
 		recorded: "registrado em", first: "vista primeiro em", last: "por último em", to: "para", consent: "sob o consentimento", noConsent: "não enviada, ou sem necessidade de consentimento",
 		sent: "enviada", delivered: "entregue", read: "lida", failed: "falhou", until: "até", answered: "responde à mensagem",
 		callbacks: "Avisos da Meta, guardados como vieram, que citam a pessoa (com o que ela escreveu)",
+		setbacks:  "O que os erros da Meta dizem", capped: "sem marketing até", daysFailed: "dias em que nada pôde ser entregue:", unreachable: "só códigos e respostas desde",
 		forgotten: "a evidência foi apagada", format: "02/01/2006 15:04:05 MST",
 		terms: map[string]string{"marketing": "marketing", "utility": "utilidade", "authentication": "autenticação", "service": "atendimento", "granted": "permitido",
 			"no_opt_in": "sem consentimento", "opted_out": "revogado", "import": "importação de arquivo", "api": "sistema da empresa (API)", "operator": "operador",
@@ -44,6 +46,7 @@ var vocabulary = map[string]words{
 		recorded: "recorded on", first: "first seen on", last: "last on", to: "to", consent: "under consent", noConsent: "not sent, or none was needed",
 		sent: "sent", delivered: "delivered", read: "read", failed: "failed", until: "until", answered: "answers message",
 		callbacks: "Callbacks of Meta's, kept as they came, that name the person (with what they wrote)",
+		setbacks:  "What Meta's errors say", capped: "no marketing before", daysFailed: "days on which nothing could be delivered:", unreachable: "only codes and answers since",
 		forgotten: "the evidence was removed", format: "2006-01-02 15:04:05 MST",
 		terms: map[string]string{"import": "imported file", "api": "the business's system (API)", "whatsapp": "reply in WhatsApp", "user_preferences": "settings in WhatsApp",
 			"meta": "refusal by Meta", "business": "begun by the business", "user": "begun by the person", "no_opt_in": "no consent", "opted_out": "revoked",
@@ -108,6 +111,20 @@ func (f *File) Text(w io.Writer, language string, zone *time.Location) error {
 	t.section(t.codes, len(f.Codes))
 	for _, c := range f.Codes {
 		t.line("- %s: %s, %s, %s, %s", t.when(c.CreatedAt), c.Purpose, c.Client, c.Channel, t.term(c.State))
+	}
+	t.section(t.setbacks, len(f.Setbacks))
+	for _, s := range f.Setbacks {
+		var parts []string
+		if !s.CappedUntil.IsZero() {
+			parts = append(parts, t.capped+" "+t.when(s.CappedUntil))
+		}
+		if s.Days > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", t.daysFailed, s.Days))
+		}
+		if !s.Undeliverable.IsZero() {
+			parts = append(parts, t.unreachable+" "+t.when(s.Undeliverable))
+		}
+		t.line("- %d: %s", s.Contact, strings.Join(parts, "; "))
 	}
 	return t.err
 }

@@ -12,5 +12,7 @@
 //	refuse  final, about the person or the row: no_opt_in, opted_out, …
 //
 // React does what one error of Meta's does, at the scope where it acts; it is
-// the same for an answer to a send and for a failed status.
+// the same for an answer to a send and for a failed status. Effects is the table
+// of what errors of each class do and how that ends. What they say of a person
+// beyond the message stands in setbacks, the one table that gate owns.
 package gate

@@ -7,6 +7,7 @@
 //
 //	POST ──verify──▶ stored ──200──▶ Meta
 //	                   └──apply──▶ applied │ failed (kept, with the reason)
+//	                   └──◀── retried by a person, and once by a new version ──┘
 //
 // Invariants:
 //   - a callback answered 200 is on disk; one that could not be stored is

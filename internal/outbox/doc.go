@@ -1,10 +1,11 @@
 // Package outbox keeps the messages: what is to be sent, what was handed out,
 // and what became of it. It is the only writer of the tables streams, tallies,
-// messages, foreign_messages and holds.
+// messages, foreign_messages, holds, resends and watermarks.
 //
 // A message's life:
 //
 //	queued → sending → accepted → sent → delivered → read
+//	  │         │  ├→ presumed_expired       its time to live passed in silence
 //	  │         │  └→ accepted_held → …      Meta holds it for quality assessment
 //	  │         ├→ queued                    surely not sent: back-off, until its deadline
 //	  │         ├→ unknown                   written, no answer; a status reconciles it
@@ -22,6 +23,8 @@
 //   - a message leaves queued for sending in a committed transaction before its
 //     request is written; after a restart what is sending becomes unknown,
 //     never queued
+//   - a message that is unknown, or presumed to have expired, is queued again once
+//     at most, by a row whose key it is; both copies are told apart by attempt
 //   - every transition is a compare-and-set, and moves the tallies with it:
 //     the tallies of a stream always add up to its messages
 //   - statuses are facts kept as times: any order of arrival, any number of

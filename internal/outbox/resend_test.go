@@ -401,6 +401,18 @@ func TestUnanswered(t *testing.T) {
 	if diff := cmp.Diff([]string{"utility"}, due()); diff != "" {
 		t.Errorf("at the deadline: %s", diff)
 	}
+	// The clock was set back: a watermark of the future proves nothing, and goes.
+	w.write(t, func(tx *store.Tx) error {
+		_, err := tx.Exec(setMarks, millis(w.wall.Add(time.Hour)))
+		return err
+	})
+	if got := due(); got != nil {
+		t.Errorf("by a watermark of the future: %v", got)
+	}
+	news(claimedAt + 1)
+	if diff := cmp.Diff([]string{"utility"}, due()); diff != "" {
+		t.Errorf("when it was replaced: %s", diff)
+	}
 	w.wall = w.wall.Add(24 * time.Hour)
 	if got := due(); got != nil {
 		t.Errorf("after a day: %v", got)

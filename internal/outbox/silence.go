@@ -10,8 +10,8 @@ import (
 
 var (
 	sqlMark = store.SQL(`INSERT INTO watermarks (number_id, claimed_at) VALUES (?1, ?2)
-		ON CONFLICT (number_id) DO UPDATE SET claimed_at = excluded.claimed_at WHERE excluded.claimed_at > watermarks.claimed_at`)
-	sqlWatermark     = store.SQL(`SELECT claimed_at FROM watermarks WHERE number_id = ?1`)
+		ON CONFLICT (number_id) DO UPDATE SET claimed_at = excluded.claimed_at WHERE excluded.claimed_at > watermarks.claimed_at OR watermarks.claimed_at > ?3`)
+	sqlWatermark     = store.SQL(`SELECT claimed_at FROM watermarks WHERE number_id = ?1 AND claimed_at <= ?2`)
 	sqlSilentStreams = store.SQL(`SELECT DISTINCT ` + streamColumns + `, s.created_at FROM tallies t CROSS JOIN streams s
 		WHERE t.state IN ('accepted','accepted_held','sent') AND t.n > 0 AND s.id = t.stream_id`)
 	sqlSilent = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE stream_id = ?1 AND run_id = 0 AND state IN ('accepted','accepted_held','sent')
@@ -23,10 +23,11 @@ var (
 )
 
 // mark moves the watermarks of numbers: a status came of a message that was
-// claimed at that time (ms). They never go back.
+// claimed at that time (ms). They never go back; but one that lies ahead, because
+// the clock was set back, proves nothing, and is replaced.
 func mark(tx *store.Tx, claimed map[string]int64) error {
 	for _, number := range slices.Sorted(maps.Keys(claimed)) {
-		if _, err := tx.Exec(sqlMark, number, claimed[number]); err != nil {
+		if _, err := tx.Exec(sqlMark, number, claimed[number], store.Millis(tx.Now())); err != nil {
 			return err
 		}
 	}
@@ -36,7 +37,7 @@ func mark(tx *store.Tx, claimed map[string]int64) error {
 // Watermark returns when the message was claimed up to which Meta's news of a
 // number reach; zero: none came yet.
 func Watermark(q store.Querier, number string) (time.Time, error) {
-	ms, _, err := store.Value[int64](q, sqlWatermark, number)
+	ms, _, err := store.Value[int64](q, sqlWatermark, number, store.Millis(q.Now()))
 	return store.Time(ms), err
 }
 

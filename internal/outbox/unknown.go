@@ -53,7 +53,7 @@ var (
 	// number, a status has come. Otherwise the silence may be ours.
 	sqlUnanswered = store.SQL(`SELECT ` + ofMessage + ` FROM messages m CROSS JOIN streams s CROSS JOIN watermarks w
 		WHERE m.state = 'unknown' AND m.ended_at > ?1 AND m.ended_at <= ?2 AND m.reason NOT IN ('resolved_sent', 'restored') AND (m.deadline = 0 OR m.deadline > ?3)
-		AND s.id = m.stream_id AND s.category = 'utility' AND w.number_id = s.number_id AND w.claimed_at > m.claimed_at
+		AND s.id = m.stream_id AND s.category = 'utility' AND w.number_id = s.number_id AND w.claimed_at > m.claimed_at AND w.claimed_at <= ?3
 		AND NOT EXISTS (SELECT 1 FROM resends r WHERE r.message_id = m.id) ORDER BY m.ended_at, m.id LIMIT ?4`)
 	sqlResolve = store.SQL(`UPDATE messages SET state = ?3, reason = ?4 WHERE id = ?1 AND state = 'unknown' AND attempt = ?2`)
 )

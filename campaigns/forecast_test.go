@@ -104,7 +104,7 @@ func TestStatusSaysWhatItWaitsFor(t *testing.T) {
 		w.run()
 		w.pass(3 * time.Minute)
 		waits := func() (out []string) {
-			w.pass(forecastEvery + 3*time.Second)
+			w.pass(statusOpen + 3*time.Second)
 			for _, x := range w.statusOf("m").Runs[0].Waits {
 				out = append(out, fmt.Sprintf("%s %s: %s", x.Reason, x.Until, x.Detail))
 			}
@@ -143,7 +143,7 @@ func TestStatusSaysWhatItWaitsFor(t *testing.T) {
 		w.run()
 		w.pass(2 * time.Minute)
 		w.sendSome(7, func(int) outbox.Result { return outbox.Result{To: outbox.AcceptedHeld, Wamid: ""} })
-		w.pass(forecastEvery + 3*time.Second)
+		w.pass(statusOpen + 3*time.Second)
 		s := w.statusOf("m").Runs[0]
 		if len(s.Waits) != 1 || s.Waits[0].Detail != "Meta holds 7 of its messages back for a quality assessment" || s.Messages["accepted_held"] != 7 {
 			t.Errorf("%+v", s)

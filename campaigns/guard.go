@@ -86,6 +86,7 @@ func (c *Campaigns) startGuard(tx *store.Tx, run RunRecord, in inspection) error
 	if _, err := tx.Exec(sqlNewGuard, run.ID, run.Campaign, store.Millis(tx.Now()), last); err != nil {
 		return err
 	}
+	tx.Wake(guardTopic)
 	row, _, err := store.Get[guardRow](tx, sqlGuard, run.ID)
 	if err != nil {
 		return err
@@ -308,29 +309,39 @@ func (c *Campaigns) guardAnew(tx *store.Tx, id string) error {
 }
 
 // guardEvery is how often the number's rating, and who stopped messages, are
-// looked at.
+// looked at while a run is watched.
 const guardEvery = 2 * time.Second
+
+// guardTopic is woken when a run begins to be watched.
+const guardTopic store.Topic = "campaigns.guards"
 
 // watchGuards looks at what no outcome tells, until ctx ends.
 func (c *Campaigns) watchGuards(ctx context.Context) {
-	tick := time.NewTicker(guardEvery)
-	defer tick.Stop()
+	wakes := c.cfg.DB.Wakes(guardTopic)
 	for {
-		if err := c.lookAtGuards(ctx); err != nil && ctx.Err() == nil {
+		wait := guardEvery
+		watched, err := c.lookAtGuards(ctx)
+		if err != nil && ctx.Err() == nil {
 			c.cfg.Log.Error("the guards of campaigns could not look; trying again", "error", err)
+		} else if !watched {
+			wait = time.Minute
 		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return
-		case <-tick.C:
+		case <-wakes:
+			timer.Stop()
+		case <-timer.C:
 		}
 	}
 }
 
-func (c *Campaigns) lookAtGuards(ctx context.Context) error {
+func (c *Campaigns) lookAtGuards(ctx context.Context) (watched bool, err error) {
 	var rows []guardRow
 	var last int64
-	err := c.cfg.DB.Read(ctx, func(q *store.Snap) error {
+	err = c.cfg.DB.Read(ctx, func(q *store.Snap) error {
 		var err error
 		if rows, err = store.All[guardRow](q, sqlGuards); err != nil || len(rows) == 0 {
 			return err
@@ -339,14 +350,14 @@ func (c *Campaigns) lookAtGuards(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, row := range rows {
 		if err := c.lookAtGuard(ctx, row, last); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return len(rows) > 0, nil
 }
 
 // lookAtGuard writes only where there is something to write.

@@ -133,7 +133,7 @@ func stamp(ms int64) string {
 // becomes of messages wakes nobody, and waits pass with time.
 const (
 	statusEvery = 2 * time.Second
-	statusOpen  = 15 * time.Second
+	statusOpen  = time.Minute
 )
 
 // keepStatus writes the status files of campaigns that changed, until ctx ends,

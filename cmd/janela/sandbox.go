@@ -21,11 +21,11 @@ import (
 
 // sandboxFlags are the settings of a sandbox that runs alone.
 type sandboxFlags struct {
-	listen, token, secret, verify, webhook, journal, waba, number string
-	seed                                                          int64
-	quiet                                                         bool
-	latency                                                       time.Duration
-	rate                                                          int
+	listen, token, secret, verify, webhook, journal, waba, number, tier string
+	seed                                                                int64
+	quiet                                                               bool
+	latency                                                             time.Duration
+	rate                                                                int
 }
 
 func newSandbox() *cobra.Command {
@@ -50,6 +50,7 @@ func newSandbox() *cobra.Command {
 	fl.Int64Var(&f.seed, "seed", 1, "the same seed, the same fates")
 	fl.BoolVar(&f.quiet, "quiet", false, "no misbehaviour at all")
 	fl.DurationVar(&f.latency, "latency", 0, "of an answer")
+	fl.StringVar(&f.tier, "messaging-limit", "", "TIER_2K and the like: different people in 24 hours before 131048; left out: nobody is counted")
 	fl.IntVar(&f.rate, "rate", 0, "messages per second and number before 130429; 0: no limit")
 	return cmd
 }
@@ -57,8 +58,8 @@ func newSandbox() *cobra.Command {
 func runSandbox(f *sandboxFlags) error {
 	log := newLog(daemon.LogConfig{Level: "info", Format: "auto"}, os.Stderr)
 	cfg := sandbox.Config{Token: f.token, AppSecret: f.secret, VerifyToken: f.verify, WebhookURL: f.webhook, Seed: f.seed,
-		Journal: f.journal, RatePerSecond: f.rate, Profile: sandbox.Default(), Logger: log,
-		WABAs:     []sandbox.WABA{{ID: f.waba, Name: "Sandbox", Numbers: []sandbox.Number{{ID: f.number, Display: "+1 202-555-0100", VerifiedName: "Sandbox"}}}},
+		Journal: f.journal, RatePerSecond: f.rate, MessagingLimit: f.tier != "", Profile: sandbox.Default(), Logger: log,
+		WABAs:     []sandbox.WABA{{ID: f.waba, Name: "Sandbox", Numbers: []sandbox.Number{{ID: f.number, Display: "+1 202-555-0100", VerifiedName: "Sandbox", MessagingLimit: f.tier}}}},
 		Templates: sandbox.DefaultTemplates(f.waba)}
 	if f.quiet {
 		cfg.Profile = sandbox.Quiet()

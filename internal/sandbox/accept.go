@@ -38,6 +38,11 @@ func (s *Sandbox) accept(q *request, num *number, f *Fault) (*accepted, *graphEr
 	if e := s.checkMedia(num, out.media, now); e != nil {
 		return nil, e
 	}
+	if q.Type == "template" {
+		if e := s.limitReach(num, q.who, now); e != nil {
+			return nil, e
+		}
+	}
 	if e := s.limit(num, q.who, now); e != nil {
 		return nil, e
 	}
@@ -54,6 +59,7 @@ func (s *Sandbox) accept(q *request, num *number, f *Fault) (*accepted, *graphEr
 			return nil, refuse(2, "the sandbox cannot write its journal")
 		}
 	}
+	s.reached(&r, k, luck)
 	s.openEntryPoint(&r, now)
 	i := s.ledger.add(r, out.text)
 	s.plan(i, f != nil && f.Kind == FaultStatusBeforeAnswer)

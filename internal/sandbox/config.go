@@ -26,8 +26,11 @@ type Config struct {
 	Seed    int64
 	Profile Profile
 
-	RatePerSecond int  // messages per second and number, above it 130429; 0: no limit
-	PairRate      bool // 131056 above one message per six seconds and person, burst 45
+	RatePerSecond int // messages per second and number, above it 130429; 0: no limit
+	// MessagingLimit: 131048 above so many different people in 24 hours, over all
+	// numbers, as the number's messaging limit says. A restart forgets them.
+	MessagingLimit bool
+	PairRate       bool // 131056 above one message per six seconds and person, burst 45
 
 	// Journal is the path of an append-only file of JSON lines (mode 0600):
 	// the ledger and the webhooks still to be acknowledged survive a restart.

@@ -39,6 +39,7 @@ type Sandbox struct {
 	inFlight  int
 	nextHook  uint64
 	pairs     map[string]int64
+	reach     reach
 	refused   map[int]int
 	journal   *journal
 }
@@ -105,6 +106,7 @@ func New(cfg Config) (*Sandbox, error) {
 		media:     map[string]media{},
 		persons:   map[string]*person{},
 		pairs:     map[string]int64{},
+		reach:     reach{until: map[string]int64{}},
 		refused:   map[int]int{},
 		ledger:    newLedger(),
 	}

@@ -78,6 +78,10 @@ func (m *meta) set(key, value string) (err error) {
 		p.WithConversation, err = strconv.ParseBool(value)
 	case "rate":
 		m.cfg.RatePerSecond, err = strconv.Atoi(value)
+	case "pairs":
+		m.cfg.PairRate, err = strconv.ParseBool(value)
+	case "tier":
+		m.tier, m.cfg.MessagingLimit = value, true
 	case "posters":
 		p.Posters, err = strconv.Atoi(value)
 	case "batch":

@@ -302,6 +302,7 @@ type meta struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	later   []func(*sandbox.Sandbox) error // what was asked before the first start
+	tier    string                         // the messaging limit of its numbers
 }
 
 func newMeta() *meta {
@@ -320,7 +321,7 @@ func (m *meta) up(w *world, cfg daemon.Config) error {
 	for i, a := range cfg.WhatsApp.Accounts {
 		account := sandbox.WABA{ID: a.ID, Name: "Script"}
 		for j, n := range a.Numbers {
-			account.Numbers = append(account.Numbers, sandbox.Number{ID: n.ID, Display: fmt.Sprintf("+1 202-555-01%02d", 90-10*i+j), VerifiedName: n.Name})
+			account.Numbers = append(account.Numbers, sandbox.Number{ID: n.ID, Display: fmt.Sprintf("+1 202-555-01%02d", 90-10*i+j), VerifiedName: n.Name, MessagingLimit: m.tier})
 		}
 		m.cfg.WABAs = append(m.cfg.WABAs, account)
 		m.cfg.Templates = append(m.cfg.Templates, templates(a.ID)...)

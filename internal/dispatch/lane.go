@@ -21,7 +21,7 @@ type lane struct {
 	wg      sync.WaitGroup
 	own     map[int64]*bucket // streams that have a rate of their own
 	streaks map[int64]streak  // by stream: errors in a row
-	scans   map[int64]*scan   // streams that wait for the messaging limit
+	scans   map[scanKey]*scan // streams that wait for the messaging limit
 	fresh   bool              // the limit was looked at for this turn
 	turns   int               // rotates the order of streams
 	taken   time.Time         // when the last turn took its results
@@ -36,7 +36,7 @@ type lane struct {
 }
 
 func newLane(d *Dispatcher, l whatsapp.Lane) *lane {
-	return &lane{d: d, lane: l, slots: make(chan struct{}, d.cfg.Senders), own: map[int64]*bucket{}, streaks: map[int64]streak{}, scans: map[int64]*scan{},
+	return &lane{d: d, lane: l, slots: make(chan struct{}, d.cfg.Senders), own: map[int64]*bucket{}, streaks: map[int64]streak{}, scans: map[scanKey]*scan{},
 		waiting: map[string]int{}, done: make(chan struct{}, 1), most: 2 * d.cfg.Senders}
 }
 
@@ -291,7 +291,7 @@ func (c *claiming) from(o gate.Open) (time.Duration, error) {
 	var ids []int64 // of messages to people who count already, where the limit lets nobody else through
 	if room > 0 {
 		n = min(n, room)
-		delete(c.scans, o.ID)
+		c.notAll(o)
 	} else {
 		var again time.Duration
 		ids, again = c.lane.free(o, n, c.now)
@@ -333,7 +333,7 @@ func (c *claiming) from(o gate.Open) (time.Duration, error) {
 	}
 	if len(ids) > 0 {
 		if len(claimed) < len(ids) {
-			c.scans[o.ID].added = -1 // they must be looked for again
+			c.notAll(o)
 		}
 		return wait, nil
 	}

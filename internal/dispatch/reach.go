@@ -3,6 +3,7 @@ package dispatch
 import (
 	"container/heap"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,6 +61,10 @@ func (r Reach) Left(c whatsapp.Category) int {
 // reserve is what codes keep of a limit: a tenth, at least 200 people, never
 // more than half.
 func reserve(limit int) int { return min(max(limit/10, 200), limit/2) }
+
+// spare is what the others always leave free for codes, also when those have used
+// their reserve: a hundredth, at least one.
+func spare(limit int) int { return max(limit/100, 1) }
 
 // notices is what marketing leaves to notices: a twentieth.
 func notices(limit int) int { return limit / 20 }
@@ -124,7 +129,8 @@ type reach struct {
 	people  map[int64]*person
 	paid    [3]int // people by payer
 	leaving leaves
-	added   int // how often somebody was added: what was looked through before may differ
+	added   int     // how often somebody was added
+	latest  []int64 // who was added last; what was looked through before may differ for them
 	looked  time.Time
 	counted time.Time // both by a clock that only measures
 	warned  int64
@@ -181,8 +187,27 @@ func (r *reach) get(root int64, payer whatsapp.Lane) *person {
 		r.people[root] = p
 		r.paid[payer]++
 		r.added++
+		if len(r.latest) >= 2*latestKept {
+			r.latest = append(r.latest[:0], r.latest[latestKept:]...)
+		}
+		r.latest = append(r.latest, root)
 	}
 	return p
+}
+
+// latestKept is of how many people it is known that they were added last.
+const latestKept = 1000
+
+// since returns who was added since so many were, and how many are now; ok is
+// false when that is too long ago.
+func (r *reach) since(added int) (roots []int64, now int, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.added - added
+	if n < 0 || n > len(r.latest) {
+		return nil, r.added, false
+	}
+	return slices.Clone(r.latest[len(r.latest)-n:]), r.added, true
 }
 
 // until sets when somebody leaves.
@@ -201,7 +226,7 @@ func (r *reach) free(l whatsapp.Lane) int { return max(r.room(l), 0) }
 func (r *reach) room(l whatsapp.Lane) int {
 	n := r.limit - len(r.people)
 	if l != whatsapp.LaneAuthentication && r.codes {
-		n -= max(reserve(r.limit)-r.paid[whatsapp.LaneAuthentication], 0)
+		n -= max(reserve(r.limit)-r.paid[whatsapp.LaneAuthentication], spare(r.limit))
 	}
 	if l == whatsapp.LaneMarketing {
 		n -= max(notices(r.limit)-r.paid[whatsapp.LaneUtility], 0)

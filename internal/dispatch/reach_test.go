@@ -177,7 +177,7 @@ func TestReachAgainstModel(t *testing.T) {
 				}
 				keep := [3]int{whatsapp.LaneUtility: 0, whatsapp.LaneMarketing: max(0, limit/20-paid[whatsapp.LaneUtility])}
 				if r.codes {
-					codes := max(0, reserve(limit)-paid[whatsapp.LaneAuthentication])
+					codes := max(spare(limit), reserve(limit)-paid[whatsapp.LaneAuthentication])
 					keep[whatsapp.LaneUtility] += codes
 					keep[whatsapp.LaneMarketing] += codes
 				}

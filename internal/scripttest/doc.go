@@ -14,7 +14,7 @@
 //
 // A script is a txtar archive: commands first, one a line, # for remarks, then
 // files. People are ana, bruno, carla, diego, elisa, fabio, gabi, heitor, iris,
-// joao, and p1 to p9999; in files and queries $ana stands for her number. There
+// joao, and p1 to p99999; in files and queries $ana stands for her number. There
 // are the sandbox's templates, and promo (marketing), aviso and lembrete (utility),
 // all pt_BR with one value; lembrete is delivered within an hour or not at all.
 //
@@ -40,7 +40,7 @@
 //
 //	meta KEY=VALUE …                 before start: latency, status-delay, read-delay, duplicate, reorder,
 //	                                 omit-delivered, never-delivered, undeliverable, held, read, bsuid,
-//	                                 conversation, rate, posters, batch, seed, marketing-sync
+//	                                 conversation, rate, pairs, tier, posters, batch, seed, marketing-sync
 //	meta marketing onboarded|not-onboarded|on-cloud|not-on-cloud   what the account may do with marketing
 //	meta away, meta back             nobody reaches it; meta token TEXT: only this token counts
 //	template NAME/LANG STATUS [silent] | category=C | body=TEXT

@@ -12,7 +12,7 @@ import (
 // names are the people of the scripts, with numbers that belong to nobody.
 var names = []string{"ana", "bruno", "carla", "diego", "elisa", "fabio", "gabi", "heitor", "iris", "joao"}
 
-var numbered = regexp.MustCompile(`^p(\d{1,4})$`)
+var numbered = regexp.MustCompile(`^p(\d{1,5})$`)
 
 // phoneOf returns the number of a person: a name, or p1 to p9999.
 func phoneOf(who string) (whatsapp.Phone, error) {
@@ -28,7 +28,7 @@ func phoneOf(who string) (whatsapp.Phone, error) {
 	if strings.HasPrefix(who, "+") {
 		return whatsapp.Phone(who), nil
 	}
-	return "", fmt.Errorf("%q is nobody; write one of %s, p1 to p9999, or a number with its plus", who, strings.Join(names, ", "))
+	return "", fmt.Errorf("%q is nobody; write one of %s, p1 to p99999, or a number with its plus", who, strings.Join(names, ", "))
 }
 
 // phonesOf reads a person, or several: p1-p40.
@@ -63,7 +63,7 @@ func nameOf(phone string) (string, bool) {
 			return names[n-1], true
 		}
 	}
-	if rest, ok := strings.CutPrefix(digits, "55119"); ok && len(rest) == 8 && strings.HasPrefix(rest, "0000") {
+	if rest, ok := strings.CutPrefix(digits, "55119"); ok && len(rest) == 8 && strings.HasPrefix(rest, "000") {
 		n, err := strconv.Atoi(rest)
 		return "p" + strconv.Itoa(n), err == nil && n > 0
 	}

@@ -73,8 +73,7 @@ func newDesk(t *testing.T, people int) *desk {
 	if err := os.Remove(filepath.Join(d.dir, "campaigns.d", "natal.toml")); err != nil {
 		t.Fatal(err)
 	}
-	d.append("[otp]\ncountries = [\"BR\"]\n[otp.purposes.login]\ntemplate = \"codigo_acesso\"\nlanguages = [\"pt_BR\"]\n" +
-		"[otp.limits]\nprefix_unverified = 1000\ncountry_unverified = 1000\ncountry_hour = 1000\n")
+	d.settings()
 	add := exec.Command(d.binary, "keys", "add", "app", "--plain", "--config", filepath.Join(d.dir, "config.toml"))
 	add.Env = append(os.Environ(), "JANELA_WHATSAPP_TOKEN=sandbox-token", "JANELA_WHATSAPP_APP_SECRET=secret", "JANELA_WHATSAPP_VERIFY_TOKEN=verify")
 	key, err := add.Output()
@@ -83,6 +82,12 @@ func newDesk(t *testing.T, people int) *desk {
 	}
 	d.key = strings.TrimSpace(string(key))
 	return d
+}
+
+// settings adds what codes need to the configuration.
+func (d *desk) settings() {
+	d.append("[otp]\ncountries = [\"BR\"]\n[otp.purposes.login]\ntemplate = \"codigo_acesso\"\nlanguages = [\"pt_BR\"]\n" +
+		"[otp.limits]\nprefix_unverified = 1000\ncountry_unverified = 1000\ncountry_hour = 1000\n")
 }
 
 // said is what the API answered.

@@ -235,6 +235,7 @@ func (s *stage) end() verdict {
 // was doing, nothing is lost and nobody gets a message twice.
 func TestTortureFailpoints(t *testing.T) {
 	skipShort(t)
+	t.Parallel()
 	points := failpoints(t)
 	line := begin("failpoints")
 	times := size("FAILPOINTS", 1, 20)

@@ -54,6 +54,7 @@ func (w *world) flows(ws *writers) time.Duration {
 // was answered with 200 is lost, and it goes on by itself when the disk does.
 func TestTortureDiskFaults(t *testing.T) {
 	skipShort(t)
+	t.Parallel()
 	line := begin("disk faults")
 	w := newPlayground(t, t.TempDir(), misbehaving())
 	d := newDisk(t, w, true)
@@ -105,7 +106,7 @@ func TestTortureDiskFaults(t *testing.T) {
 			break
 		}
 	}
-	highest := size("DISK_NTH", 16, 500)
+	highest := size("DISK_NTH", 10, 500)
 	for n := range highest {
 		errno := []syscall.Errno{syscall.ENOSPC, syscall.EIO}[n%2]
 		play(callWrite|callSync|callTruncate|callOpen, errno, 0, uint32(n+1), 2*time.Second)
@@ -146,7 +147,7 @@ func TestTortureDiskFaults(t *testing.T) {
 // or it starts all the same.
 func (w *world) badStarts(d *disk) (n int) {
 	w.t.Helper()
-	for nth := 1; nth <= size("DISK_STARTS", 6, 200); nth++ {
+	for nth := 1; nth <= size("DISK_STARTS", 5, 100); nth++ {
 		n++
 		d.breaks(callOpen|callWrite|callSync, syscall.EIO, 0, uint32(nth*nth))
 		p := w.run()
@@ -196,6 +197,7 @@ func smallDisk(t *testing.T, size string) (dir string, done bool) {
 // until they are taken, and it goes on by itself when there is space.
 func TestTortureFullDisk(t *testing.T) {
 	skipShort(t)
+	t.Parallel()
 	line := begin("full disk")
 	dir, done := smallDisk(t, "64m")
 	if done {

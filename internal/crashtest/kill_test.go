@@ -74,6 +74,7 @@ var sqlStillUnknown = store.SQL(`SELECT id FROM messages WHERE state = 'unknown'
 // got it, because whoever got it, a status has told.
 func TestTortureKills(t *testing.T) {
 	skipShort(t)
+	t.Parallel()
 	rounds, kills := size("ROUNDS", 1, 20), size("KILLS", 50, 50)
 	line := begin("kill -9")
 	var all deaths
@@ -98,7 +99,7 @@ func TestTortureKills(t *testing.T) {
 // killRound plays a campaign through so many kills. requeue is the mistake that
 // the torture is there to find: what was under way is queued again at a restart.
 func killRound(t *testing.T, kills int, requeue bool) (verdict, deaths) {
-	most := size("LIFE", 120, 400) // messages in a life
+	most := size("LIFE", 60, 400) // messages in a life
 	profile := misbehaving()
 	profile.AnswerLatency = sandbox.Span{Min: 20 * time.Millisecond, Max: 60 * time.Millisecond} // so that many are under way
 	w := newWorld(t, kills*most*2/3, profile)
@@ -147,6 +148,7 @@ func killRound(t *testing.T, kills int, requeue bool) (verdict, deaths) {
 // again at a restart, as job queues do, people get messages twice.
 func TestTortureFindsRequeuing(t *testing.T) {
 	skipShort(t)
+	t.Parallel()
 	line := begin("control: queued again at a restart")
 	v, d := killRound(t, size("CONTROL_KILLS", 6, 50), true)
 	if v.duplicated == 0 {

@@ -150,7 +150,8 @@ func (w *world) forgotten() (n int) {
 // Whatever was answered with 200 is there, and nobody gets a message twice.
 func TestTorturePowerCuts(t *testing.T) {
 	skipShort(t)
-	rounds, cuts := size("CUT_ROUNDS", 1, 25), size("CUTS", 12, 20)
+	t.Parallel()
+	rounds, cuts := size("CUT_ROUNDS", 1, 25), size("CUTS", 8, 20)
 	line := begin("power cut")
 	cut, taken, forgotten := 0, 0, 0
 	for range rounds {
@@ -176,8 +177,9 @@ func TestTorturePowerCuts(t *testing.T) {
 // SQLite's driver sets unless it is told otherwise, what was answered is lost.
 func TestTortureFindsNormal(t *testing.T) {
 	skipShort(t)
+	t.Parallel()
 	line := begin("control: synchronous=NORMAL")
-	p := powerRound(t, size("CONTROL_CUTS", 6, 20), "NORMAL")
+	p := powerRound(t, size("CONTROL_CUTS", 4, 20), "NORMAL")
 	if p.lost == 0 || p.deaths.unmarked == 0 {
 		t.Errorf("with synchronous=NORMAL %d cuts lost %d of %d callbacks, and %d marks: the torture sees nothing", p.deaths.kills, p.lost, p.taken, p.deaths.unmarked)
 	}
@@ -196,7 +198,7 @@ type power struct {
 // powerRound cuts the power so many times. synchronous is the setting of a
 // control that must lose; then nothing is required.
 func powerRound(t *testing.T, cuts int, synchronous string) (p power) {
-	most := size("CUT_LIFE", 60, 200)
+	most := size("CUT_LIFE", 40, 200)
 	w := newWorld(t, cuts*most, misbehaving())
 	p.deaths.lenient = synchronous != ""
 	if synchronous != "" {

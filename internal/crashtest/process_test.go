@@ -22,6 +22,7 @@ import (
 // first is killed, the next one takes over.
 func TestTortureSecondDaemon(t *testing.T) {
 	skipShort(t)
+	t.Parallel()
 	line := begin("second daemon")
 	w := newPlayground(t, t.TempDir(), misbehaving())
 	ws := w.write(2, 5*time.Millisecond)
@@ -73,6 +74,7 @@ func TestTortureSecondDaemon(t *testing.T) {
 // it ends all the same, and what had none is unknown until a status tells.
 func TestTortureDrain(t *testing.T) {
 	skipShort(t)
+	t.Parallel()
 	const drain = time.Second // and a request may take two
 	for _, c := range []struct {
 		name    string
@@ -91,7 +93,7 @@ func TestTortureDrain(t *testing.T) {
 			slow := c.latency.Min > drain
 			longest, unknown := time.Duration(0), 0
 			for range c.times {
-				w.drop(200)
+				w.drop(map[bool]int{false: 150, true: 60}[slow])
 				cmd := w.start()
 				if !w.sends(w.sandbox.Count()+20, time.Minute) && !slow {
 					t.Fatalf("it sends nothing\n%s", w.logs.String())
@@ -131,6 +133,7 @@ func TestTortureDrain(t *testing.T) {
 // it is on disk, kills lose some.
 func TestTortureFindsEarlyAnswers(t *testing.T) {
 	skipShort(t)
+	t.Parallel()
 	line := begin("control: answered before the commit")
 	w := newPlayground(t, t.TempDir(), misbehaving())
 	var forwarding sync.WaitGroup
@@ -147,7 +150,10 @@ func TestTortureFindsEarlyAnswers(t *testing.T) {
 			return
 		}
 		again.Header.Set("X-Hub-Signature-256", r.Header.Get("X-Hub-Signature-256"))
-		again = again.WithContext(httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) {
+		again = again.WithContext(httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{WroteRequest: func(wrote httptrace.WroteRequestInfo) {
+			if wrote.Err != nil {
+				return
+			}
 			select {
 			case there <- struct{}{}:
 			default:

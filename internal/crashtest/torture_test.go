@@ -84,6 +84,8 @@ func (r *row) String() string {
 		v.resolved, v.unsent, v.unproved, strings.Join(r.figures, "; "), time.Since(r.began).Round(time.Second))
 }
 
+var tables sync.Mutex
+
 // tell shows the line, and adds it to the file that TORTURE_TABLE names.
 func (r *row) tell(t testing.TB) {
 	t.Helper()
@@ -92,6 +94,8 @@ func (r *row) tell(t testing.TB) {
 	if path == "" || t.Failed() {
 		return
 	}
+	tables.Lock()
+	defer tables.Unlock()
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)

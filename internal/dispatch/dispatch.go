@@ -163,5 +163,5 @@ func (l *lane) share(open []gate.Open, now time.Time) {
 			active = append(active, p)
 		}
 	}
-	share(cap(l.slots), l.lane, active)
+	l.serve(share(cap(l.slots), l.lane, active))
 }

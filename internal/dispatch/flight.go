@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"cmp"
-	"context"
 	"math"
 	"slices"
 	"time"
@@ -21,7 +20,7 @@ type flight struct {
 	most    float64 // its part of the senders
 	took    float64 // an answer, in seconds, on average; more readily up than down
 	flying  int
-	waiting []chan struct{}
+	waiting []*ticket // for a place, in the order in which they came
 }
 
 // Requests under way at the beginning, and at least, where nothing is wrong.
@@ -70,66 +69,53 @@ func (f *flight) answered(perSecond float64, took time.Duration, trouble bool) {
 	}
 }
 
-// wake lets those in who fit now, in the order in which they came.
-func (f *flight) wake() {
-	for len(f.waiting) > 0 && f.flying < f.allowed() {
-		f.flying++
-		close(f.waiting[0])
-		f.waiting = f.waiting[1:]
-	}
+// next lets those in who fit now. While any waits, somebody is in, and calls
+// this in the end.
+func (f *flight) next() (in []*ticket) {
+	n := min(len(f.waiting), max(f.allowed()-f.flying, 0))
+	in, f.waiting = f.waiting[:n:n], f.waiting[n:]
+	f.flying += n
+	return in
 }
 
-// enter blocks until one more request of a lane may be under way.
-func (p *pacer) enter(ctx context.Context, l whatsapp.Lane) error {
-	f := p.flights[l]
-	p.mu.Lock()
-	if len(f.waiting) == 0 && f.flying < f.allowed() {
-		f.flying++
-		p.mu.Unlock()
-		return nil
-	}
-	in := make(chan struct{})
-	f.waiting = append(f.waiting, in)
-	p.mu.Unlock()
-	select {
-	case <-in:
-		return nil
-	case <-ctx.Done():
-	}
+// enter gives a ticket a place among the requests of a lane under way, or keeps
+// it until there is one: then exit, done or share return it.
+func (p *pacer) enter(l whatsapp.Lane, t *ticket) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if i := slices.Index(f.waiting, in); i >= 0 {
-		f.waiting = slices.Delete(f.waiting, i, i+1)
-	} else { // let in meanwhile
-		f.flying--
-		f.wake()
+	f := p.flights[l]
+	if len(f.waiting) > 0 || f.flying >= f.allowed() {
+		f.waiting = append(f.waiting, t)
+		return false
 	}
-	return ctx.Err()
+	f.flying++
+	return true
 }
 
 // exit ends what enter began without a request.
-func (p *pacer) exit(l whatsapp.Lane) {
+func (p *pacer) exit(l whatsapp.Lane) []*ticket {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.flights[l]
 	f.flying--
-	f.wake()
+	return f.next()
 }
 
 // done ends a request; trouble: no answer of Meta's came.
-func (p *pacer) done(l whatsapp.Lane, took time.Duration, trouble bool) {
+func (p *pacer) done(l whatsapp.Lane, took time.Duration, trouble bool) []*ticket {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.flights[l]
 	f.flying--
 	f.answered(p.nominal*p.factor*shares[l], took, trouble)
-	f.wake()
+	return f.next()
 }
 
 // share gives every number its part of a lane's senders: those that want less
 // than an equal part get what they want, the others share the rest. So a number
-// whose answers are slow takes no sender from one that needs it.
-func share(senders int, l whatsapp.Lane, pacers []*pacer) {
+// whose answers are slow takes no sender from one that needs it. It returns the
+// tickets that have a place now.
+func share(senders int, l whatsapp.Lane, pacers []*pacer) (in []*ticket) {
 	type want struct {
 		p *pacer
 		n float64
@@ -146,10 +132,11 @@ func share(senders int, l whatsapp.Lane, pacers []*pacer) {
 		part := left / float64(len(all)-i)
 		w.p.mu.Lock()
 		w.p.flights[l].most = max(1, part)
-		w.p.flights[l].wake()
+		in = append(in, w.p.flights[l].next()...)
 		w.p.mu.Unlock()
 		left -= min(w.n, part)
 	}
+	return in
 }
 
 // Pace is how fast a number may send now.

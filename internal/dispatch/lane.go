@@ -15,10 +15,14 @@ import (
 
 // lane is one of the three loops.
 type lane struct {
-	d       *Dispatcher
-	lane    whatsapp.Lane
-	slots   chan struct{} // one per request in flight
-	wg      sync.WaitGroup
+	d     *Dispatcher
+	lane  whatsapp.Lane
+	slots chan struct{} // one per request in flight
+	wg    sync.WaitGroup
+	// ctx ends when the daemon stops: a ticket that has not begun by then goes
+	// back. sendCtx ends when a request must give up.
+	ctx, sendCtx context.Context
+
 	own     map[int64]*bucket // streams that have a rate of their own
 	streaks map[int64]streak  // by stream: errors in a row
 	scans   map[scanKey]*scan // streams that wait for the messaging limit
@@ -48,6 +52,7 @@ func (l *lane) run(ctx context.Context) {
 	wakes := l.d.cfg.DB.Wakes(outbox.Topic(l.lane))
 	sendCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	l.ctx, l.sendCtx = ctx, sendCtx
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var due time.Time // when the next turn begins, whatever comes
@@ -63,7 +68,7 @@ func (l *lane) run(ctx context.Context) {
 			}
 		case <-timer.C:
 		}
-		next, err := l.turn(ctx, sendCtx)
+		next, err := l.turn(ctx)
 		if err != nil && ctx.Err() == nil {
 			l.d.cfg.Log.Error("a turn of the sender failed; trying again", "lane", l.lane, "error", err)
 			next = time.Second
@@ -127,10 +132,10 @@ func (l *lane) write(ctx context.Context, fn func(*store.Tx) error) error {
 
 // turn settles what has come in and claims what may leave, in one transaction,
 // and says how long the loop may sleep.
-func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
+func (l *lane) turn(ctx context.Context) (time.Duration, error) {
 	batch, free := l.take()
 	var judged []result
-	var tickets []ticket
+	var tickets []*ticket
 	var next time.Duration
 	var now time.Time
 	if l.lane != whatsapp.LaneAuthentication {
@@ -172,13 +177,13 @@ func (l *lane) turn(ctx, sendCtx context.Context) (time.Duration, error) {
 		if d := t.message.Deadline; d > 0 { // Now is cut to milliseconds
 			t.until = begun.Add(store.Time(d).Sub(now) - time.Millisecond)
 		}
-		l.launch(ctx, sendCtx, t)
 	}
+	l.launch(tickets)
 	return l.soon(next), nil
 }
 
 // atCommit is where a test breaks off a turn that is about to be written.
-func atCommit(judged []result, tickets []ticket) error {
+func atCommit(judged []result, tickets []*ticket) error {
 	if len(judged) > 0 {
 		if err := failpoint.Err("dispatch.settle.commit"); err != nil {
 			return err
@@ -197,6 +202,7 @@ const chunk = 100
 
 // settleAll settles results until somebody waits, and returns those it settled.
 func (l *lane) settleAll(tx *store.Tx, batch []result) (judged []result, err error) {
+	judged = make([]result, 0, len(batch))
 	for n := 0; n < len(batch) && (n == 0 || !l.hurry(tx)); n = len(judged) {
 		some, err := l.settle(tx, batch[n:min(n+chunk, len(batch))])
 		if err != nil {
@@ -214,7 +220,7 @@ func (l *lane) hurry(tx *store.Tx) bool { return l.lane != whatsapp.LaneAuthenti
 // claim takes at most free messages, as the pacers and the streams' own rates
 // allow. Streams take turns in being first, and take no more than a chunk each
 // before the next one has its turn.
-func (l *lane) claim(tx *store.Tx, free int) ([]ticket, time.Duration, error) {
+func (l *lane) claim(tx *store.Tx, free int) ([]*ticket, time.Duration, error) {
 	open, opens, err := gate.Opens(tx, l.lane)
 	if err != nil {
 		return nil, 0, err
@@ -253,7 +259,7 @@ type claiming struct {
 	taken   map[string]int          // by number
 	empty   map[int64]bool          // streams that have nothing more
 	waits   map[int64]time.Duration // when each stream should be looked at next
-	tickets []ticket
+	tickets []*ticket
 }
 
 // round lets every stream claim a chunk.
@@ -320,8 +326,8 @@ func (c *claiming) from(o gate.Open) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, m := range claimed {
-		c.tickets = append(c.tickets, ticket{message: m, stream: o.Stream, pacer: pacer, own: own, files: shown})
+	for i := range claimed {
+		c.tickets = append(c.tickets, &ticket{message: claimed[i], stream: &o.Stream, pacer: pacer, own: own, files: shown})
 	}
 	if err := c.reached(c.tx, c.tickets[len(c.tickets)-len(claimed):]); err != nil {
 		return 0, err

@@ -119,13 +119,12 @@ func (r *reach) warn(now int64) bool {
 }
 
 // reached counts the recipients of tickets just claimed.
-func (l *lane) reached(tx *store.Tx, tickets []ticket) error {
+func (l *lane) reached(tx *store.Tx, tickets []*ticket) error {
 	if !l.d.reach.known() {
 		return nil
 	}
 	var roots []int64
-	for i := range tickets {
-		t := &tickets[i]
+	for _, t := range tickets {
 		if t.stream.Category == whatsapp.Service || t.message.Contact == 0 {
 			continue
 		}
@@ -143,7 +142,7 @@ func (l *lane) reached(tx *store.Tx, tickets []ticket) error {
 }
 
 // unreached takes back tickets whose claim was not written.
-func (l *lane) unreached(now time.Time, tickets []ticket) {
+func (l *lane) unreached(now time.Time, tickets []*ticket) {
 	for _, t := range tickets {
 		if t.root > 0 {
 			l.d.reach.settle(store.Millis(now), t.root, outbox.Queued)

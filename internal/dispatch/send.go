@@ -16,7 +16,7 @@ import (
 // ticket is one claimed message on its way to a sender.
 type ticket struct {
 	message outbox.Message
-	stream  outbox.Stream
+	stream  *outbox.Stream // all of a claim share it
 	pacer   *pacer
 	own     *bucket
 	until   time.Time // it must not leave later; zero for no deadline
@@ -25,11 +25,11 @@ type ticket struct {
 }
 
 // late reports whether the ticket's time has passed.
-func (t ticket) late(now time.Time) bool { return !t.until.IsZero() && !now.Before(t.until) }
+func (t *ticket) late(now time.Time) bool { return !t.until.IsZero() && !now.Before(t.until) }
 
 // result is what came of a ticket.
 type result struct {
-	ticket
+	*ticket
 	outbox.Result
 	answer   cloudapi.Answer
 	code     whatsapp.Code // of an error
@@ -39,48 +39,62 @@ type result struct {
 	resync   bool // what is known of the account is old
 }
 
-// launch hands a ticket to a sender. ctx ends when the daemon stops: a ticket
-// that has not begun by then goes back; sendCtx ends when it must give up.
-func (l *lane) launch(ctx, sendCtx context.Context, t ticket) {
+// launch hands tickets to senders. Each waits for its turn: first for a place
+// among the requests under way, then for its lane's share of the rate, then for
+// the number's own limit and the person's, as the last thing before the request.
+func (l *lane) launch(tickets []*ticket) {
 	l.mu.Lock()
-	l.flying++
-	l.waiting[t.stream.Number]++
+	l.flying += len(tickets)
+	for _, t := range tickets {
+		l.waiting[t.stream.Number]++
+	}
 	l.mu.Unlock()
-	l.wg.Go(func() {
-		r, begun := l.wait(ctx, t)
-		if begun {
-			r = l.send(sendCtx, t)
-			r.unknowns = t.pacer.answered(l.lane, r.To)
-			t.pacer.done(l.lane, r.took, r.To == outbox.Unknown || r.code.Class == whatsapp.ClassRetry && r.Code == 0)
-			<-l.slots
+	for i, t := range tickets {
+		if t.pacer.enter(l.lane, t) {
+			l.serve(tickets[i : i+1])
 		}
-		l.came(r)
-	})
+	}
 }
 
-// wait holds the ticket until its turn: first a place among the requests under
-// way, then its lane's share of the rate, then the number's own limit and the
-// person's, as the last thing before the request. begun is false when it must go
-// back.
-func (l *lane) wait(ctx context.Context, t ticket) (r result, begun bool) {
-	defer func() {
+// serve starts a sender for each of the tickets, which have a place.
+func (l *lane) serve(tickets []*ticket) {
+	for _, t := range tickets {
+		l.wg.Go(func() { l.sender(t) })
+	}
+}
+
+// sender sends a ticket, then the one that has its place afterwards, and so on:
+// a goroutine for each message would grow its stack each time.
+func (l *lane) sender(t *ticket) {
+	for t != nil {
+		r, begun := l.admit(l.ctx, t)
 		l.mu.Lock()
 		l.waiting[t.stream.Number]--
 		l.mu.Unlock()
-	}()
-	if t.pacer.enter(ctx, l.lane) != nil {
-		return t.back(time.Time{}), false
-	}
-	if r, begun = l.admit(ctx, t); !begun {
-		t.pacer.exit(l.lane)
-		if t.own != nil {
-			t.own.give(1)
+		var in []*ticket
+		if begun {
+			r = l.send(l.sendCtx, t)
+			r.unknowns = t.pacer.answered(l.lane, r.To)
+			in = t.pacer.done(l.lane, r.took, r.To == outbox.Unknown || r.code.Class == whatsapp.ClassRetry && r.Code == 0)
+			<-l.slots
+		} else {
+			in = t.pacer.exit(l.lane)
+			if t.own != nil {
+				t.own.give(1)
+			}
+		}
+		l.came(r)
+		t = nil
+		if len(in) > 0 {
+			t = in[0]
+			l.serve(in[1:])
 		}
 	}
-	return r, begun
 }
 
-func (l *lane) admit(ctx context.Context, t ticket) (r result, begun bool) {
+// admit holds a ticket that has a place until it may leave; begun is false when
+// it must go back.
+func (l *lane) admit(ctx context.Context, t *ticket) (r result, begun bool) {
 	r = t.back(time.Time{})
 	if t.pacer.wait(ctx, l.lane) != nil {
 		return r, false
@@ -106,7 +120,7 @@ func (l *lane) admit(ctx context.Context, t ticket) (r result, begun bool) {
 }
 
 // back is the result of a ticket that never reached a sender.
-func (t ticket) back(retry time.Time) result {
+func (t *ticket) back(retry time.Time) result {
 	return result{ticket: t, Result: outbox.Result{Message: t.message.ID, Attempt: t.message.Attempt, To: outbox.Queued, Unused: true, Retry: retry}}
 }
 
@@ -116,7 +130,7 @@ const codeTime = 8 * time.Second
 
 // send makes the one request. That of a code ends with the code's deadline at
 // the latest: nothing of it leaves afterwards, also not by a retry further down.
-func (l *lane) send(ctx context.Context, t ticket) result {
+func (l *lane) send(ctx context.Context, t *ticket) result {
 	if l.lane == whatsapp.LaneAuthentication {
 		end := time.Now().Add(codeTime)
 		if t.late(end) {
@@ -145,7 +159,7 @@ func (l *lane) send(ctx context.Context, t ticket) result {
 	}
 	m := l.d.message(t, params)
 	m.IdentityKeyHash = key
-	body := cloudapi.AppendMessage(nil, m)
+	body := cloudapi.AppendMessage(make([]byte, 0, 384+len(params)), m) // not used again: a request that failed may still be read
 	start := time.Now()
 	send := sender.Send
 	if m.Marketing != nil {
@@ -166,7 +180,7 @@ func (l *lane) send(ctx context.Context, t ticket) result {
 
 // reveal returns the parameters that leave: those of a code are made now, and
 // stand nowhere.
-func (l *lane) reveal(ctx context.Context, t ticket) (params, identityKeyHash string, err error) {
+func (l *lane) reveal(ctx context.Context, t *ticket) (params, identityKeyHash string, err error) {
 	if t.stream.Category != whatsapp.Authentication {
 		return t.message.Params, "", nil
 	}
@@ -177,14 +191,14 @@ func (l *lane) reveal(ctx context.Context, t ticket) (params, identityKeyHash st
 }
 
 // message is Meta's form of a ticket.
-func (d *Dispatcher) message(t ticket, params string) cloudapi.Message {
+func (d *Dispatcher) message(t *ticket, params string) cloudapi.Message {
 	id := whatsapp.CallbackID{DB: d.cfg.DB.Name(), Message: t.message.ID, Attempt: t.message.Attempt}
 	m := cloudapi.Message{To: t.message.To(), ReplyTo: t.message.ReplyTo, Callback: id.String()}
 	if t.stream.Template == "" {
 		m.Text = params
 	} else {
 		if d.cfg.Marketing != nil {
-			m.Marketing = d.cfg.Marketing(t.stream)
+			m.Marketing = d.cfg.Marketing(*t.stream)
 		}
 		m.Template = &cloudapi.TemplateSend{Name: t.stream.Template, Language: t.stream.Language, Components: json.RawMessage(params)}
 	}

@@ -82,12 +82,12 @@ func (s *settling) lift(r *result) (err error) {
 		}
 	}
 	held := r.To == outbox.AcceptedHeld
-	lifted, err := gate.LiftProbed(s.tx, s.holds, r.stream, held)
+	lifted, err := gate.LiftProbed(s.tx, s.holds, *r.stream, held)
 	s.looked = !lifted && !held
 	if err != nil || !held {
 		return err
 	}
-	fresh, err := gate.HeldBack(s.tx, r.stream)
+	fresh, err := gate.HeldBack(s.tx, *r.stream)
 	if fresh {
 		s.d.cfg.Log.Warn("Meta holds messages back for its quality assessment; the template waits until it has decided", "template", r.stream.Ref(), "campaign", r.stream.Campaign)
 	}
@@ -116,7 +116,7 @@ func (l *lane) react(tx *store.Tx, r *result) error {
 		r.code.Class, r.code.Do = whatsapp.ClassStopCampaign, r.code.Do+fmt.Sprintf("; %d messages of the campaign in a row met it", n)
 		r.Reason = string(r.code.Class)
 	}
-	re, err := gate.React(tx, gate.Failure{Message: r.message, Stream: r.stream, Code: r.code, Details: r.details})
+	re, err := gate.React(tx, gate.Failure{Message: r.message, Stream: *r.stream, Code: r.code, Details: r.details})
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (l *lane) react(tx *store.Tx, r *result) error {
 	if err := l.d.tell(tx, re.Outcomes); err != nil {
 		return err
 	}
-	if retry, ok := gate.Requeues(r.stream, r.code, r.message.Attempt, r.code.RetryAfter, tx.Now()); ok {
+	if retry, ok := gate.Requeues(*r.stream, r.code, r.message.Attempt, r.code.RetryAfter, tx.Now()); ok {
 		r.To, r.Retry = outbox.Queued, retry
 	}
 	return nil

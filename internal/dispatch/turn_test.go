@@ -69,10 +69,10 @@ func TestATurnMakesWayForWhoWaits(t *testing.T) {
 		for _, waited := range []bool{true, false} {
 			batch := make([]result, 0, 3*chunk)
 			for _, id := range ids[:3*chunk] {
-				batch = append(batch, result{Result: outbox.Result{Message: id, Attempt: 1, To: outbox.Unknown}})
+				batch = append(batch, result{ticket: &ticket{}, Result: outbox.Result{Message: id, Attempt: 1, To: outbox.Unknown}})
 			}
 			var judged []result
-			var tickets []ticket
+			var tickets []*ticket
 			var wg sync.WaitGroup
 			err := h.db.Bulk(context.Background(), func(tx *store.Tx) (err error) {
 				if waited {

@@ -34,6 +34,7 @@ func (h *house) answersAfter(d time.Duration) {
 // However slow the answers: the rate holds while there are senders, with no more
 // requests under way than it takes; and in the beginning with few.
 func TestRequestsUnderWayFollowTheAnswers(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name           string
 		took           time.Duration
@@ -80,6 +81,7 @@ func TestRequestsUnderWayFollowTheAnswers(t *testing.T) {
 // When answers fail to come there are soon few under way, and with them again as
 // many as before.
 func TestMissingAnswersShrinkWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(h *house) {
 		h.answersAfter(500 * time.Millisecond)
 		h.queue(stream("oferta"), 1, 4000)
@@ -100,6 +102,7 @@ func TestMissingAnswersShrinkWhatIsUnderWay(t *testing.T) {
 
 // A number whose answers are slow takes no sender from another that needs it.
 func TestSlowNumberTakesNoSenders(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(h *house) {
 		h.cfg.Senders = 32
 		h.meta.says(func(c call) answer {
@@ -134,6 +137,7 @@ func (h *house) level(number, level string) {
 // The next claim obeys what Meta says of the number, and never more than is
 // configured.
 func TestRateFollowsWhatMetaSays(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(h *house) {
 		h.level(loja, "STANDARD")
 		h.queue(stream("oferta"), 1, 4000)

@@ -293,6 +293,7 @@ func TestCampaignsLeavePeopleForCodes(t *testing.T) {
 // Marketing leaves some people to notices; what codes and notices have used of
 // theirs is no longer kept.
 func TestMarketingLeavesPeopleForNotices(t *testing.T) {
+	t.Parallel()
 	limited(t, func(h *house) {
 		h.queue(stream("oferta"), 1, 300)
 		h.start()
@@ -344,6 +345,7 @@ func TestPersonWhoCountsCostsNothing(t *testing.T) {
 // Who counts already gets what is for them although the limit is used up, from
 // the middle of a long campaign, and also what is queued then.
 func TestWhoCountsDoesNotWait(t *testing.T) {
+	t.Parallel()
 	limited(t, func(h *house) {
 		h.queue(stream("oferta", run(1)), 1, 113)
 		h.start()
@@ -377,6 +379,7 @@ func TestWhoCountsDoesNotWait(t *testing.T) {
 
 // What is delivered late counts from then, also after a restart.
 func TestDeliveredLateCountsLonger(t *testing.T) {
+	t.Parallel()
 	for _, restart := range []bool{false, true} {
 		t.Run(fmt.Sprint("restart ", restart), func(t *testing.T) {
 			limited(t, func(h *house) {

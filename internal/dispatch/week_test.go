@@ -136,6 +136,7 @@ func (w *week) hour(h int) {
 // there was not one send too many, within a second, to one person, or to new
 // people in 24 hours, and at least 95 % of those were used.
 func TestSimulatedWeek(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("a week of minutes")
 	}

@@ -176,6 +176,7 @@ func (w *world) files(perSecond int) {
 		"config.toml": fmt.Sprintf(`
 [store]
 path = "janela.db"
+reserve_mb = 4
 [whatsapp]
 graph_url = %q
 senders = %d

@@ -201,9 +201,13 @@ func firstLine(s string) string {
 }
 
 // Passing reports whether an error comes from the machine (a full disk, an I/O
-// error, a lock) and not from what was asked of the database: the same may go
-// well later.
+// error, a lock) or from what others asked in the same transaction, and not from
+// what was asked of the database: the same may go well later.
 func Passing(err error) bool {
+	var turn *turnError
+	if errors.As(err, &turn) {
+		return true
+	}
 	var e sqlite3.Error
 	if errors.As(err, &e) {
 		switch e.Code {

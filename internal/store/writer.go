@@ -20,6 +20,16 @@ const bulkTime = 5 * time.Millisecond
 // transaction, and the work of every function in it.
 var errTxLost = errors.New("store: the transaction was lost; nothing of it was written")
 
+// turnError says that BEGIN or COMMIT failed, of several functions together: no
+// fault of what one of them asked.
+type turnError struct {
+	at  string
+	err error
+}
+
+func (e *turnError) Error() string { return "store: " + e.at + ": " + e.err.Error() }
+func (e *turnError) Unwrap() error { return e.err }
+
 // job is one function on its way through the writer.
 type job struct {
 	fn    func(*Tx) error
@@ -204,11 +214,12 @@ func (w *writer) begin() error {
 	if w.db.crashed.Load() {
 		return ErrCrashed
 	}
-	if err := failpoint.Err("store.begin"); err != nil {
-		return err
+	err := failpoint.Err("store.begin")
+	if err == nil {
+		err = w.conn.exec("BEGIN IMMEDIATE")
 	}
-	if err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
-		return fmt.Errorf("store: begin: %w", err)
+	if err != nil {
+		return &turnError{"begin", err}
 	}
 	return nil
 }
@@ -286,7 +297,7 @@ func (w *writer) finish(tx *Tx) bool {
 	}
 	if err != nil {
 		w.db.faulty(err)
-		w.answer(fmt.Errorf("store: commit: %w", err))
+		w.answer(&turnError{"commit", err})
 		return false
 	}
 	failpoint.Hit("store.committed")

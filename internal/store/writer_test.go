@@ -207,6 +207,8 @@ func TestFailedCommitFailsEveryCallerOfTheTurn(t *testing.T) {
 			t.Errorf("caller %d: error %v, want its own", i, err)
 		case i != 1 && (err == nil || !strings.Contains(err.Error(), "commit")):
 			t.Errorf("caller %d: error %v, want that of COMMIT", i, err)
+		case i != 1 && !store.Passing(err):
+			t.Errorf("caller %d: %v is held to be its own fault", i, err)
 		}
 	}
 	select {

@@ -158,7 +158,7 @@ func TestSendFaultMatrix(t *testing.T) {
 		{"code 131016", refuses(500, 131016), whatsapp.ClassRetry, true, 0},
 		{"code 131049", refuses(400, 131049), whatsapp.ClassDropDefer, true, time.Hour},
 		{"code 131056", refuses(429, 131056), whatsapp.ClassPair, true, 0},
-		{"code 131057", refuses(500, 131057), whatsapp.ClassRetry, true, 10 * time.Second},
+		{"code 131057", refuses(500, 131057), whatsapp.ClassWaitNumber, true, 10 * time.Second},
 		{"code 132001", refuses(404, 132001), whatsapp.ClassPauseTemplate, true, 0},
 	}
 	for _, h2 := range []bool{false, true} {

@@ -49,6 +49,7 @@ var explainedReasons = map[string]explained{
 	string(gate.DayLimit):           {"the campaign has sent today what it may in a day", "nothing; or raise throttle.per_day for the next run"},
 	string(gate.UnderReview):        {"what the person wrote may be an opt-out", "janela optin review lists it; decide stop or keep"},
 	string(gate.NotReachable):       {"on several days nothing could be delivered to the person", "nothing, until they write; janela undeliverable clear lets it be tried again"},
+	string(gate.CountryBarred):      {"Meta does not let the account's messages to this country", "take the country's numbers out of the audience"},
 	string(gate.MarketingCapped):    {"Meta chose not to deliver marketing to the person", "nothing; it waits for a day, if it may still leave then"},
 	string(gate.TemplateUnknown):    {"Meta lists no such template", doTemplate},
 	string(gate.CategoryDrift):      {"Meta has moved the template to another category", "write the category that Meta has, if that is what people consented to"},

@@ -58,6 +58,11 @@ func drawState(rt *rapid.T, tx *store.Tx) (outbox.Stream, []int64, error) {
 			}
 		}
 	}
+	if few("barred") {
+		if _, err := tx.Exec(sqlBar, waba, rapid.SampledFrom([]string{"US", "BR"}).Draw(rt, "country"), rapid.SampledFrom([]int64{ms(0), ms(1)}).Draw(rt, "barred until")); err != nil {
+			return zero, nil, err
+		}
+	}
 	for i := range rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(rt, "holds") {
 		h := rapid.SampledFrom([]outbox.Hold{{Scope: outbox.ScopeAll}, {Scope: outbox.ScopeNumber, Target: number1}, {Scope: outbox.ScopeCategory, Target: "utility"},
 			{Scope: outbox.ScopeCampaign, Target: "natal"}}).Draw(rt, "hold")
@@ -139,6 +144,13 @@ func TestJudgeAgreesWithClaim(t *testing.T) {
 					return err
 				}
 				f.Kind, f.NotBefore, f.Deadline = m.Kind, m.NotBefore, m.Deadline
+				countries, err := barred(tx, s.WABA) // by the address: these people have no names
+				if err != nil {
+					return err
+				}
+				if !reaches(s.Category) {
+					f.Barred = barredIn(countries, countryOf(m.Kind, m.Address))
+				}
 				if diff := cmp.Diff(said[id], Decide(s, waits, f, tx.Now())); diff != "" {
 					return fmt.Errorf("judge and the facts of the person disagree about message %d:\n%s", id, diff)
 				}

@@ -140,6 +140,9 @@ func Claim(tx *store.Tx, o Open, n int, these ...int64) ([]outbox.Message, []out
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := barredAmong(tx, o.Stream, rows); err != nil {
+		return nil, nil, err
+	}
 	moves := make([]outbox.Move, 0, len(rows))
 	for i := range rows {
 		v := Decide(o.Stream, waits, rows[i].facts(), now)
@@ -203,6 +206,10 @@ func Judge(q store.Querier, m outbox.Message) (Verdict, []Verdict, error) {
 	if err != nil {
 		return Verdict{}, nil, err
 	}
+	one := []candidate{row}
+	if err := barredAmong(q, s, one); err != nil {
+		return Verdict{}, nil, err
+	}
 	waits := DecideStream(f, q.Now())
-	return Decide(s, waits, row.facts(), q.Now()), waits, nil
+	return Decide(s, waits, one[0].facts(), q.Now()), waits, nil
 }

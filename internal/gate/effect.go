@@ -11,7 +11,7 @@ import (
 // React acts by, and what docs/reasons.md shows.
 type Effect struct {
 	Class whatsapp.Class
-	Scope string        // message, recipient, pair, number, template, campaign or account: whom it concerns
+	Scope string        // message, recipient, country, pair, number, template, campaign or account: whom it concerns
 	Hold  string        // reason of the hold that is placed there; "" for none
 	Probe time.Duration // after so long, or Meta's own longer time, a real message may try; 0: nothing tries by itself
 	Does  string        // to the message, and beyond it
@@ -23,6 +23,7 @@ const (
 	scopeMessage   = "message"
 	scopeRecipient = "recipient"
 	scopePair      = "pair"
+	scopeCountry   = "country"
 	scopeNumber    = string(outbox.ScopeNumber)
 	scopeTemplate  = string(outbox.ScopeTemplate)
 	scopeCampaign  = string(outbox.ScopeCampaign)
@@ -42,6 +43,7 @@ var effects = []Effect{
 	{whatsapp.ClassStopCampaign, scopeCampaign, "campaign_error", 0, "tried again when it goes on; a message without a campaign fails", "a person: correct it, then `janela campaigns resume`"},
 	{whatsapp.ClassMedia, scopeMessage, "", 0, "the file is uploaded again, and the message tried again, three times in all; then the campaign stops (`campaign_error`)", "a person: mend the file, then `janela campaigns resume`"},
 	{whatsapp.ClassDrop, scopeMessage, "", 0, "failed; the others go on", "-"},
+	{whatsapp.ClassBarCountry, scopeCountry, "", 0, "failed; marketing and utility to the country are refused (`country_barred`)", "by time: after a day one message tries again"},
 	{whatsapp.ClassDropDefer, scopeRecipient, "", 0, "failed; marketing to the person waits (`marketing_capped`)", "by time: after a day"},
 	{whatsapp.ClassSuppressMarketing, scopeRecipient, "", 0, "failed; the opt-out is recorded, and marketing refused (`opted_out`)", "the person: they resume it in WhatsApp"},
 	{whatsapp.ClassSuppressUser, scopeRecipient, "", 0, "failed; on the third day that it happens, and nothing arrived between, marketing and utility to the person are refused (`undeliverable`); codes and answers go",

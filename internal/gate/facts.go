@@ -191,7 +191,11 @@ func FactsOfPerson(q store.Querier, contact int64, category whatsapp.Category, n
 		return f, err
 	}
 	set, err := SetbackOf(q, contact)
+	if err != nil {
+		return f, err
+	}
 	f.CappedUntil, f.UndeliverableAt = set.CappedUntil, set.UndeliverableAt
+	f.Barred, err = barredFrom(q, n.WABA, contact)
 	return f, err
 }
 

@@ -43,6 +43,8 @@ func React(tx *store.Tx, f Failure) (r Reaction, err error) {
 		return r, err
 	case whatsapp.ClassDropDefer:
 		return r, capped(tx, f)
+	case whatsapp.ClassBarCountry:
+		return r, bar(tx, f)
 	case whatsapp.ClassSuppressUser:
 		r.Gone, err = undelivered(tx, f)
 		return r, err

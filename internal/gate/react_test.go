@@ -38,6 +38,7 @@ var reactions = map[whatsapp.Class]struct {
 	whatsapp.ClassHaltNumber:        {outbox.ScopeNumber, number1, "number_unusable", 30 * time.Minute, time.Second},
 	whatsapp.ClassHaltPayment:       {outbox.ScopeAccount, waba, "payment", 30 * time.Minute, time.Second},
 	whatsapp.ClassDrop:              {},
+	whatsapp.ClassBarCountry:        {},
 	whatsapp.ClassDropDefer:         {},
 	whatsapp.ClassSuppressMarketing: {},
 	whatsapp.ClassSuppressUser:      {},

@@ -13,6 +13,7 @@ const (
 	Deadline           Reason = "deadline"
 	DryRun             Reason = "dry_run"
 	AuthenticationOnly Reason = "phone_required" // authentication needs a phone number, not a BSUID
+	CountryBarred      Reason = "country_barred" // Meta bars the account from the person's country
 	NotReachable       Reason = "undeliverable"  // Meta could not deliver to the person on several days
 )
 
@@ -35,5 +36,5 @@ const (
 // Reasons lists every reason the gate can give, for docs/reasons.md.
 func Reasons() []Reason {
 	return []Reason{NoOptIn, OptedOut, WindowClosed, TemplateNotApproved, Deadline, DryRun, AuthenticationOnly,
-		Held, OutsideWindow, DayLimit, TemplateUnknown, CategoryDrift, TemplateChanged, NotDue, NumberUnknown, UnderReview, MediaExpired, NotReachable, MarketingCapped}
+		Held, OutsideWindow, DayLimit, TemplateUnknown, CategoryDrift, TemplateChanged, NotDue, NumberUnknown, UnderReview, MediaExpired, NotReachable, MarketingCapped, CountryBarred}
 }

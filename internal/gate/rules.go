@@ -58,6 +58,7 @@ type MessageFacts struct {
 	// What Meta's errors said of the person (ms, 0 for nothing): no marketing
 	// before, and since when messages to them cannot be delivered.
 	CappedUntil, UndeliverableAt int64
+	Barred                       string // the person's country, where Meta bars the account from it
 }
 
 // Consent is when the person last granted and last revoked, over the scopes
@@ -199,6 +200,8 @@ func decidePerson(s outbox.Stream, m MessageFacts) (Verdict, bool) {
 	switch {
 	case st.Granted && m.UndeliverableAt > 0 && !reaches(s.Category):
 		return Verdict{Kind: Refuse, Reason: NotReachable, Detail: fmt.Sprintf("on %d days messages to them could not be delivered, the last time on %s", undeliverableDays, day(m.UndeliverableAt))}, true
+	case st.Granted && m.Barred != "" && !reaches(s.Category):
+		return Verdict{Kind: Refuse, Reason: CountryBarred, Detail: "Meta does not let the account's messages to " + m.Barred}, true
 	case st.Granted:
 		return Verdict{}, false
 	case c.MetaBlock > 0:

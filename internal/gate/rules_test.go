@@ -168,6 +168,7 @@ func naive(f StreamFacts, m MessageFacts, now int64) (all []Verdict) {
 	say(told && c.MetaBlock == 0 && c.RevokedAt == 0 && c.GrantedAt == 0, Refuse, NoOptIn, 0)
 	offered := s.Category == whatsapp.Marketing || s.Category == whatsapp.Utility
 	say(offered && m.UndeliverableAt > 0, Refuse, NotReachable, 0)
+	say(offered && m.Barred != "", Refuse, CountryBarred, 0)
 	say(m.Deadline > 0 && m.Deadline <= now, Refuse, Deadline, 0)
 	hasTemplate := s.Template != ""
 	there := f.Listed && !f.Template.Missing
@@ -262,6 +263,9 @@ func drawFacts(t *rapid.T) (StreamFacts, MessageFacts) {
 	}
 	if odd("setbacks") {
 		m.UndeliverableAt = minute("undeliverable since")
+	}
+	if odd("country") {
+		m.Barred = "XX"
 	}
 	if odd("deadlines") {
 		m.Deadline, m.NotBefore = minute("deadline"), minute("not before")

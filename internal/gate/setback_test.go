@@ -247,3 +247,83 @@ func TestArrivalBeginsTheCountAnew(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// Meta bars the account from a country (130497): nothing but codes and answers
+// goes there for a day; then one message tries again.
+func TestBarredCountry(t *testing.T) {
+	w := newWorld(t)
+	var us, br int64
+	number := accountNumber()
+	w.write(t, func(tx *store.Tx) error {
+		for who, id := range map[*int64]whatsapp.Identity{&us: whatsapp.Phone("+12025550101").Identity(), &br: whatsapp.Phone("+5511900000001").Identity()} {
+			c, _, err := contacts.Ensure(tx, id)
+			if err != nil {
+				return err
+			}
+			*who = c.ID
+			for _, category := range whatsapp.TemplateCategories {
+				if err := grant(tx, c.ID, category); err != nil {
+					return err
+				}
+			}
+		}
+		for _, m := range []outbox.Message{{Contact: us, Kind: whatsapp.KindPhone, Address: "+12025550101"}, {Contact: 7, Kind: whatsapp.KindBSUID, Address: "BR.1502"}} {
+			if _, err := React(tx, Failure{Message: m, Stream: inCampaign(), Code: whatsapp.LookupCode(130497, 0)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	refused := func(contact int64) (out []whatsapp.Category) {
+		for _, c := range []whatsapp.Category{whatsapp.Marketing, whatsapp.Utility, whatsapp.Authentication} {
+			w.undone(t, func(tx *store.Tx) error {
+				f, err := FactsOfPerson(tx, contact, c, number)
+				if v := Decide(streamOf(c), nil, f, tx.Now()); v.Reason == CountryBarred && v.Kind == Refuse {
+					out = append(out, c)
+				}
+				return err
+			})
+		}
+		return out
+	}
+	if got := refused(us); !slices.Equal(got, []whatsapp.Category{whatsapp.Marketing, whatsapp.Utility}) {
+		t.Errorf("refused to the country are %v", got)
+	}
+	if got := refused(br); got != nil {
+		t.Errorf("refused elsewhere are %v", got)
+	}
+	number.WABA = "another"
+	if got := refused(us); got != nil {
+		t.Errorf("of another account are refused %v", got)
+	}
+	number = accountNumber()
+	w.write(t, func(tx *store.Tx) error { // a claim says the same, and tries nothing
+		s, ids, err := queue(tx, inCampaign(), us, br)
+		if err != nil {
+			return err
+		}
+		for i, to := range []string{"+12025550101", "+5511900000001"} {
+			if err := tx.One(setAddress, ids[i], to); err != nil {
+				return err
+			}
+		}
+		claimed, _, err := claimAll(tx, whatsapp.LaneMarketing, 10)
+		if err != nil {
+			return err
+		}
+		if len(claimed) != 1 || claimed[0].Contact != br || claimed[0].Stream != s.ID {
+			t.Errorf("claimed %+v", claimed)
+		}
+		m, _, err := outbox.ByID(tx, ids[0])
+		if m.State != outbox.Refused || m.Reason != string(CountryBarred) || m.Attempt != 0 {
+			t.Errorf("it is %s %q after %d attempts", m.State, m.Reason, m.Attempt)
+		}
+		return err
+	})
+	w.wall = w.wall.Add(24 * time.Hour)
+	if got := refused(us); got != nil {
+		t.Errorf("after a day are refused %v", got)
+	}
+}
+
+var setAddress = store.SQL(`UPDATE messages SET address = ?2 WHERE id = ?1`)

@@ -363,6 +363,10 @@ func (m *draft) ask(q store.Querier) (waits []string, err error) {
 		p := publicProblem(codeUndeliverable, "on several days nothing could be delivered to this person; they must write first, or an operator clears it")
 		p.Reason = string(v.Reason)
 		return nil, p
+	case v.Reason == gate.CountryBarred:
+		p := publicProblem(otp.CodeCountry, "Meta does not let this account's messages to the person's country")
+		p.Reason = string(v.Reason)
+		return nil, p
 	case v.Reason == gate.MarketingCapped:
 		p := publicProblem(codeCapped, "Meta chose not to deliver marketing to this person, and the message would expire before it may be tried again")
 		p.Reason, p.RetryAfter = string(v.Reason), wholeSeconds(store.Time(facts.CappedUntil).Sub(q.Now()))

@@ -333,6 +333,8 @@ func (k rows) row(r gate.Reason) string {
 		return "consents (none)"
 	case gate.UnderReview:
 		return fmt.Sprintf("consents %d marketing @review", k.contact)
+	case gate.CountryBarred:
+		return "barred_countries " + s.WABA
 	case gate.NotReachable, gate.MarketingCapped:
 		return fmt.Sprintf("setbacks %d", k.contact)
 	case gate.WindowClosed:

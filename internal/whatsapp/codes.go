@@ -22,6 +22,7 @@ const (
 	ClassWaitTemplate      Class = "wait_template"      // Meta is not ready with the template: it stops for RetryAfter
 	ClassStopCampaign      Class = "stop_campaign"      // a fault of configuration: every message of the stream would fail
 	ClassDrop              Class = "drop"               // final for this message; go on
+	ClassBarCountry        Class = "bar_country"        // the account may not message people in this country
 	ClassDropDefer         Class = "drop_defer"         // final; this person gets no marketing before RetryAfter
 	ClassSuppressMarketing Class = "suppress_marketing" // the person stopped marketing at Meta; record the opt-out
 	ClassSuppressUser      Class = "suppress_user"      // not reachable on WhatsApp; suppress after several of them

@@ -36,7 +36,7 @@ var codeTable = func() []Code {
 		{Code: 80007, Class: ClassThrottleApp, Meaning: "the business account has made too many calls", Do: "find what else calls for this account; it is tried again"},
 		{Code: 130429, Class: ClassThrottleNumber, Meaning: "the number sends faster than its throughput allows", Do: "nothing; it slows down. If it comes often, lower the number's rate in config.toml"},
 		{Code: 130472, Class: ClassDrop, Meaning: "the person is in one of Meta's marketing experiments; not sent, not charged", Do: doNothing},
-		{Code: 130497, Class: ClassDrop, Meaning: "the business may not message people in this country", Do: "take the country's numbers out of the audience"},
+		{Code: 130497, Class: ClassBarCountry, Meaning: "the business may not message people in this country", Do: "take the country's numbers out of the audience"},
 		{Code: 131000, Class: ClassUnknown, Accepted: AcceptedMaybe, Meaning: "unknown failure at Meta", Do: "look at Meta's status page; the message may have been sent and is not sent again"},
 		{Code: 131005, Class: ClassHaltAuth, Meaning: "access denied", Do: doToken},
 		{Code: 131008, Class: ClassStopCampaign, Meaning: "a required parameter is missing", Do: doTemplate},

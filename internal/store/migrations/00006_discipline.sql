@@ -69,3 +69,13 @@ ALTER TABLE templates ADD COLUMN event_at INTEGER NOT NULL DEFAULT 0;
 -- them all again.
 CREATE INDEX callbacks_failed ON callbacks (id) WHERE state = 'failed';
 ALTER TABLE hearing ADD COLUMN version TEXT NOT NULL DEFAULT '';
+
+-- owner: gate
+-- Countries to which Meta does not let an account's messages (130497): what goes
+-- there is refused until then, when one message tries again.
+CREATE TABLE barred_countries (
+  waba_id TEXT NOT NULL,
+  country TEXT NOT NULL,
+  until   INTEGER NOT NULL,
+  PRIMARY KEY (waba_id, country)
+);

@@ -176,7 +176,7 @@ func TestTortureFindsEarlyAnswers(t *testing.T) {
 	defer early.Close()
 	w.early = early.URL
 	ws := w.write(16, time.Millisecond)
-	kills := size("CONTROL_KILLS", 6, 50)
+	kills := size("CONTROL_KILLS", 4, 50)
 	for range kills {
 		taken, _ := ws.count()
 		cmd := w.start()

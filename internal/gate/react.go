@@ -65,7 +65,7 @@ func React(tx *store.Tx, f Failure) (r Reaction, err error) {
 	if e.Probe > 0 {
 		r.Hold.Until, r.Hold.Probe = store.Millis(tx.Now().Add(longer(e.Probe, f.Code.RetryAfter))), true
 	}
-	if r.Placed, err = outbox.Place(tx, r.Hold); err != nil || f.Code.Class != whatsapp.ClassPauseNumber || f.Stream.Lane != whatsapp.LaneAuthentication {
+	if r.Placed, err = outbox.Place(tx, r.Hold); err != nil || f.Code.Class != whatsapp.ClassPauseNumber || f.Stream.Category != whatsapp.Authentication {
 		return r, err
 	}
 	codes := r.Hold

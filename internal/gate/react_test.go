@@ -114,7 +114,6 @@ func TestWhatARestrictionSpares(t *testing.T) {
 	for category, want := range map[whatsapp.Category]time.Duration{whatsapp.Marketing: time.Hour, whatsapp.Utility: time.Hour,
 		whatsapp.Authentication: time.Second, whatsapp.Service: 8 * time.Second} {
 		s := streamOf(category)
-		s.Lane = category.Lane()
 		if retry, ok := Requeues(s, c, 4, c.RetryAfter, start); !ok || retry.Sub(start) != want {
 			t.Errorf("%s: again %v after %v, want %v", category, ok, retry.Sub(start), want)
 		}
@@ -135,7 +134,6 @@ func TestWhatARestrictionSpares(t *testing.T) {
 			for _, of := range []whatsapp.Category{whatsapp.Marketing, whatsapp.Utility, whatsapp.Authentication, whatsapp.Service} {
 				stops := false
 				other := streamOf(of)
-				other.Lane = of.Lane()
 				for _, h := range holds {
 					stops = stops || h.Stops(&other)
 				}

@@ -57,7 +57,7 @@ const (
 // business begins, and codes only once one of them has met it: somebody waits for
 // each, and they try at once whether it is about them.
 func (h *Hold) spares(s *Stream) bool {
-	codes := s.Lane == whatsapp.LaneAuthentication
+	codes := s.Category == whatsapp.Authentication // a stream that is only planned has no lane
 	switch h.Reason {
 	case ReasonNoAnswers:
 		return codes

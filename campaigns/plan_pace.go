@@ -20,20 +20,6 @@ type Tier struct {
 // Room is how many of the people a campaign has for itself.
 func (t Tier) Room() int { return max(t.Limit-t.Kept, 0) }
 
-// opens is when the first who counts leaves; zero when there is room.
-func (t Tier) opens() time.Time {
-	if t.Limit == 0 || len(t.Counts) < t.Room() || len(t.Counts) == 0 {
-		return time.Time{}
-	}
-	var first int64
-	for _, at := range t.Counts {
-		if first == 0 || at < first {
-			first = at
-		}
-	}
-	return store.Time(first)
-}
-
 // pace says when messages of a run leave: as fast as the number and the
 // campaign's throttle let them, while its windows are open, and no faster than the
 // messaging limit lets new people in. It goes from message to message.

@@ -24,7 +24,8 @@ func space(dir string) (Space, error) {
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return Space{}, fmt.Errorf("guard: ask for the free space of %s: %w", dir, err)
 	}
-	return Space{Free: int64(st.Bavail) * int64(st.Bsize), Total: int64(st.Blocks) * int64(st.Bsize)}, nil
+	size := uint64(st.Bsize) // its type differs from system to system
+	return Space{Free: int64(st.Bavail * size), Total: int64(st.Blocks * size)}, nil
 }
 
 const (

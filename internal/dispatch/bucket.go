@@ -132,3 +132,18 @@ func spanOf(perSecond float64) (n int, span time.Duration) {
 	n = max(1, int(perSecond+1e-9))
 	return n, time.Duration(float64(n) / perSecond * slack * float64(time.Second))
 }
+
+// pause is how long until another token is there, at least a millisecond.
+func pause(buckets ...*bucket) time.Duration {
+	d := time.Millisecond
+	for _, b := range buckets {
+		if b == nil || b.rate() <= 0 {
+			continue
+		}
+		d = max(d, min(time.Duration(float64(time.Second)/b.rate()), ahead/2))
+		if b.rate() < 10 { // slower than the look-ahead: wait for the token itself
+			d = max(d, b.missing(time.Now())-ahead)
+		}
+	}
+	return d
+}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"janela/internal/account"
@@ -61,6 +62,7 @@ type Dispatcher struct {
 	mu     sync.Mutex
 	pacers map[string]*pacer
 	lanes  []*lane
+	holds  atomic.Pointer[[]outbox.Hold] // that stand
 	reach  reach
 	walked map[int64]time.Time // streams of runs: when Sweep last walked one to its end; it alone looks here
 }
@@ -103,6 +105,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		d.cfg.Log.Error("trying again", "error", err)
 	}
 	var wg sync.WaitGroup
+	wakes := d.cfg.DB.Wakes(outbox.HoldsTopic)
+	wg.Go(func() { d.watchHolds(ctx, wakes) })
 	for _, l := range d.lanes {
 		wg.Go(func() { l.run(ctx) })
 	}

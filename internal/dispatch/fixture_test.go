@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -46,7 +47,8 @@ type wire struct {
 	once    sync.Once
 
 	mu   sync.Mutex
-	away bool // nobody answers a dial
+	away bool         // nobody answers a dial
+	slow atomic.Int64 // how long a dial takes, ns
 }
 
 func (w *wire) Accept() (net.Conn, error) {
@@ -67,6 +69,13 @@ func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	away := w.away
 	w.mu.Unlock()
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	if d := time.Duration(w.slow.Load()); d > 0 {
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	if away {
 		return nil, refused
 	}

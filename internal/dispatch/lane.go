@@ -28,7 +28,8 @@ type lane struct {
 	scans   map[scanKey]*scan // streams that wait for the messaging limit
 	fresh   bool              // the limit was looked at for this turn
 	turns   int               // rotates the order of streams
-	taken   time.Time         // when the last turn took its results
+	got     int               // results since then
+	since   time.Time         // when it was last reckoned how fast they come
 
 	mu      sync.Mutex
 	results []result
@@ -174,9 +175,7 @@ func (l *lane) turn(ctx context.Context) (time.Duration, error) {
 	l.after(judged)
 	l.count(now, judged)
 	for _, t := range tickets {
-		if d := t.message.Deadline; d > 0 { // Now is cut to milliseconds
-			t.until = begun.Add(store.Time(d).Sub(now) - time.Millisecond)
-		}
+		t.end = endOf(t.message.Deadline, t.closes, begun, now)
 	}
 	l.launch(tickets)
 	return l.soon(next), nil
@@ -326,8 +325,9 @@ func (c *claiming) from(o gate.Open) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
+	closes := o.Closes(c.tx.Now())
 	for i := range claimed {
-		c.tickets = append(c.tickets, &ticket{message: claimed[i], stream: &o.Stream, pacer: pacer, own: own, files: shown})
+		c.tickets = append(c.tickets, &ticket{message: claimed[i], stream: &o.Stream, pacer: pacer, own: own, files: shown, closes: closes})
 	}
 	if err := c.reached(c.tx, c.tickets[len(c.tickets)-len(claimed):]); err != nil {
 		return 0, err
@@ -368,21 +368,6 @@ func (l *lane) again(tx *store.Tx, o gate.Open, moved int, p *pacer, own *bucket
 	return pause(p.lanes[l.lane], own), nil
 }
 
-// pause is how long until another token is there, at least a millisecond.
-func pause(buckets ...*bucket) time.Duration {
-	d := time.Millisecond
-	for _, b := range buckets {
-		if b == nil || b.rate() <= 0 {
-			continue
-		}
-		d = max(d, min(time.Duration(float64(time.Second)/b.rate()), ahead/2))
-		if b.rate() < 10 { // slower than the look-ahead: wait for the token itself
-			d = max(d, b.missing(time.Now())-ahead)
-		}
-	}
-	return d
-}
-
 // limiter is the bucket of a stream that has a rate of its own; at is the
 // transaction's Now, from which a ramp is reckoned.
 func (l *lane) limiter(s outbox.Stream, at, now time.Time) *bucket {
@@ -414,6 +399,10 @@ const gather = 20 * time.Millisecond
 // mostTurn bounds what one turn settles, and half of what may be in flight.
 const mostTurn = 500
 
+// reckon is over how long it is reckoned how fast results come: a burst is not
+// to let more be claimed, for what is in flight at a crash becomes unknown.
+const reckon = 5 * gather
+
 // take removes the results that have come, oldest first, and says how many
 // messages may be claimed once they are settled: were they counted as in flight,
 // the last of them could end the turn with nothing claimed and nothing left to
@@ -429,10 +418,11 @@ func (l *lane) take() (batch []result, free int) {
 	n := min(mostTurn, len(l.results))
 	batch = l.results[:n:n]
 	l.results = l.results[n:]
-	if since := now.Sub(l.taken); since > 0 {
-		l.most = max(2*cap(l.slots), min(int(2*gather*time.Duration(n)/since), 2*mostTurn))
+	l.got += n
+	if since := now.Sub(l.since); since >= reckon {
+		l.most = max(2*cap(l.slots), min(int(2*gather*time.Duration(l.got)/since), 2*mostTurn))
+		l.got, l.since = 0, now
 	}
-	l.taken = now
 	return batch, l.most - (l.flying - n)
 }
 

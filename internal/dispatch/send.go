@@ -8,7 +8,6 @@ import (
 
 	"janela/internal/failpoint"
 	"janela/internal/outbox"
-	"janela/internal/store"
 	"janela/internal/whatsapp"
 	"janela/internal/whatsapp/cloudapi"
 )
@@ -19,13 +18,11 @@ type ticket struct {
 	stream  *outbox.Stream // all of a claim share it
 	pacer   *pacer
 	own     *bucket
-	until   time.Time // it must not leave later; zero for no deadline
+	end               // it must not leave later
+	closes  time.Time // when the window closes that was open at its claim; zero: never
 	root    int64     // the person, where the messaging limit counts them; else 0
 	files   files     // that its stream shows
 }
-
-// late reports whether the ticket's time has passed.
-func (t *ticket) late(now time.Time) bool { return !t.until.IsZero() && !now.Before(t.until) }
 
 // result is what came of a ticket.
 type result struct {
@@ -95,6 +92,9 @@ func (l *lane) sender(t *ticket) {
 // admit holds a ticket that has a place until it may leave; begun is false when
 // it must go back.
 func (l *lane) admit(ctx context.Context, t *ticket) (r result, begun bool) {
+	if r, begun = l.d.mayLeave(t); !begun { // it takes nothing of the rate
+		return r, false
+	}
 	r = t.back(time.Time{})
 	if t.pacer.wait(ctx, l.lane) != nil {
 		return r, false
@@ -110,9 +110,11 @@ func (l *lane) admit(ctx context.Context, t *ticket) (r result, begun bool) {
 	case !ok: // not_before is cut to milliseconds: it would come again at once
 		r = t.back(next.Add(time.Millisecond))
 		t.pacer.giveBack(l.lane)
-	case t.late(time.Now()):
-		r = t.back(store.Time(t.message.Deadline)) // not before its deadline: it expires
 	default:
+		if last, may := l.d.mayLeave(t); !may {
+			r = last
+			break
+		}
 		return r, true
 	}
 	<-l.slots
@@ -130,6 +132,8 @@ const codeTime = 8 * time.Second
 
 // send makes the one request. That of a code ends with the code's deadline at
 // the latest: nothing of it leaves afterwards, also not by a retry further down.
+// Of another message no request begins after its time, and one that has begun is
+// not cut short: its answer would be lost.
 func (l *lane) send(ctx context.Context, t *ticket) result {
 	if l.lane == whatsapp.LaneAuthentication {
 		end := time.Now().Add(codeTime)
@@ -139,6 +143,8 @@ func (l *lane) send(ctx context.Context, t *ticket) result {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, end)
 		defer cancel()
+	} else if !t.until.IsZero() {
+		ctx = cloudapi.LeaveBy(ctx, t.until)
 	}
 	failpoint.Hit("dispatch.send")
 	r := result{ticket: t, Result: outbox.Result{Message: t.message.ID, Attempt: t.message.Attempt}}

@@ -27,6 +27,21 @@ type Open struct {
 // From is the sending number, as Meta last spoke of it.
 func (o *Open) From() account.Number { return o.facts.Number }
 
+// Closes is when the stream's window closes that is open at now, by the clock
+// that closes it first; zero: it does not.
+func (o *Open) Closes(now time.Time) time.Time {
+	if o.Windows.Always() {
+		return time.Time{}
+	}
+	at, _ := o.Windows.Closes(now)
+	if behind := o.facts.Behind; behind > 0 {
+		if wall, ok := o.Windows.Closes(now.Add(-behind)); ok && (at.IsZero() || wall.Add(behind).Before(at)) {
+			at = wall.Add(behind)
+		}
+	}
+	return at
+}
+
 // Opens returns the streams of a lane that are open now, and when the next of
 // the closed ones opens by itself (zero: when something happens). Holds,
 // windows and templates are asked once per stream, never per message.

@@ -116,6 +116,10 @@ var (
 // Holds returns the holds that stand.
 func Holds(q store.Querier) ([]Hold, error) { return store.All[Hold](q, sqlHolds) }
 
+// HoldsTopic is woken when a hold was placed: what is claimed and has not left
+// must not leave any more.
+const HoldsTopic store.Topic = "outbox.holds"
+
 // Place puts a hold, or, where the same stands already, keeps it and moves its
 // end to the later one. fresh says that it was not there, or had ended by time.
 func Place(tx *store.Tx, h Hold) (fresh bool, err error) {
@@ -135,6 +139,7 @@ func Place(tx *store.Tx, h Hold) (fresh bool, err error) {
 		}
 		return false, tx.One(sqlProlong, have.ID, h.Until, have.Tries, h.Detail)
 	}
+	tx.Wake(HoldsTopic)
 	_, err = tx.Exec(sqlPlace, tx.NewID(), string(h.Scope), h.Target, h.Reason, h.Detail, h.Actor, store.Millis(tx.Now()), h.Until, h.Probe)
 	return true, err
 }

@@ -43,12 +43,13 @@ func (tx *Tx) NewID() int64 {
 func (tx *Tx) keepMark() error {
 	i := tx.ids
 	i.pending = i.saved
+	changed := tx.changed || tx.accept
 	if tx.accept || i.next > i.saved.ceiling || tx.now >= i.saved.clock+int64(reserve/time.Millisecond) {
 		if err := tx.raiseMark(); err != nil {
 			return err
 		}
 	}
-	if !tx.changed {
+	if tx.changed = changed; !changed { // the mark alone is nothing to speak of
 		return nil
 	}
 	_, err := tx.Exec(sqlReserve, "commits", strconv.FormatInt(i.epoch.commits+1, 10))

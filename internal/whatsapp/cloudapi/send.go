@@ -94,6 +94,7 @@ func (c *Client) post(ctx context.Context, op, address, contentType string, size
 		return &Error{Op: op, Class: whatsapp.ClassRetry, NotSent: true, Err: err}
 	}
 	ctx, w := watch(ctx, c.honest)
+	defer w.close()
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, address, body)
 	if err != nil {
 		return &Error{Op: op, Class: whatsapp.ClassRetry, NotSent: true, Err: withoutURL(err)}

@@ -54,7 +54,7 @@ func TestCampaignDelaysNoCode(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(h *house) {
-				h.rates[loja] = tt.rate
+				h.rates.set(loja, tt.rate)
 				h.meta.says(func(c call) answer {
 					if c.Template == "codigo" {
 						return answer{after: 30 * time.Millisecond}
@@ -219,7 +219,7 @@ func TestNoCodeLeavesAfterItsDeadline(t *testing.T) {
 		{"Meta asks for a retry later", func(h *house) { h.meta.says(func(call) answer { return answer{code: 131056} }) }, outbox.Expired, 1},
 		{"Meta answers later", func(h *house) { h.meta.says(func(call) answer { return answer{after: 5 * time.Second} }) }, outbox.Unknown, 1},
 		{"it waits behind other codes", func(h *house) { // the number sends one in two seconds
-			h.rates[loja] = 0.5
+			h.rates.set(loja, 0.5)
 			h.queue(stream("codigo"), 50, 2)
 		}, outbox.Expired, 2},
 		{"the senders are taken", func(h *house) {

@@ -40,7 +40,7 @@ func TestNothingLeavesWhenItsTimeIsOver(t *testing.T) {
 			h.meta.says(func(call) answer { return answer{after: 2 * time.Second} })
 		}, 2},
 		{"few requests may be under way", func(h *house) { h.meta.says(func(call) answer { return answer{after: 10 * time.Second} }) }, 5},
-		{"the number is slow", func(h *house) { h.rates[loja] = 1 }, 3},
+		{"the number is slow", func(h *house) { h.rates.set(loja, 1) }, 3},
 		{"no connection until then", func(h *house) { h.net.setAway(true) }, 0},
 		{"no connection, and a queue", func(h *house) { h.net.setAway(true); h.cfg.Senders = 1 }, 0},
 		{"dialling takes too long", func(h *house) { h.net.slow.Store(int64(4 * time.Second)) }, 0},

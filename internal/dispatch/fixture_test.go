@@ -234,7 +234,7 @@ type house struct {
 	log    lines
 
 	cfg       Config // laid over the defaults at the next start
-	rates     map[string]float64
+	rates     rates
 	transport *http.Transport
 	d         *Dispatcher
 	cancel    context.CancelFunc
@@ -251,6 +251,18 @@ type house struct {
 	refuse   func(out []outbox.Outcome) error
 }
 
+// rates are the configured rates by number; a test changes them while they are
+// asked for.
+type rates struct{ by sync.Map }
+
+func (r *rates) set(number string, perSecond float64) { r.by.Store(number, perSecond) }
+
+func (r *rates) of(number string) float64 {
+	v, _ := r.by.Load(number)
+	perSecond, _ := v.(float64)
+	return perSecond
+}
+
 // bubble runs a test in fake time, with everything made and closed inside.
 func bubble(t *testing.T, fn func(h *house)) {
 	t.Helper()
@@ -263,7 +275,7 @@ func bubble(t *testing.T, fn func(h *house)) {
 
 func open(t testing.TB, path string) *house {
 	time.Sleep(time.Until(began))
-	h := &house{t: t, path: path, meta: &graph{}, rates: map[string]float64{}}
+	h := &house{t: t, path: path, meta: &graph{}}
 	h.net = &wire{backlog: make(chan net.Conn, 256), closed: make(chan struct{})}
 	h.server = &http.Server{Handler: h.meta, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	h.rooms.Go(func() { _ = h.server.Serve(h.net) })
@@ -341,7 +353,7 @@ func (h *house) start() {
 	cfg.Outcomes = func(tx *store.Tx, out []outbox.Outcome) error {
 		return errors.Join(h.follow(tx, out), d.Outcomes(tx, out)) // as the daemon does
 	}
-	cfg.PerSecond = func(n account.Number) float64 { return n.PerSecond(h.rates[n.ID]) }
+	cfg.PerSecond = func(n account.Number) float64 { return n.PerSecond(h.rates.of(n.ID)) }
 	d = New(cfg)
 	h.d = d
 	ctx, cancel := context.WithCancel(context.Background())

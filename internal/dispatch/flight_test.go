@@ -148,7 +148,7 @@ func TestRateFollowsWhatMetaSays(t *testing.T) {
 			want    float64
 		}{{"STANDARD", 0, 64}, {"HIGH", 0, 800}, {"HIGH", 200, 160}, {"STANDARD", 200, 64}, {"STANDARD", 10, 8}} {
 			h.level(loja, tt.level)
-			h.rates[loja] = tt.ceiling
+			h.rates.set(loja, tt.ceiling)
 			h.pass(time.Second)
 			from := time.Since(began)
 			h.pass(2 * time.Second)

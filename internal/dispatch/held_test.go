@@ -3,6 +3,7 @@ package dispatch
 import (
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,9 +28,10 @@ func TestHeldMessagesStopTheirTemplate(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(h *house) {
-				holding := true
+				var holding atomic.Bool
+				holding.Store(true)
 				h.meta.says(func(c call) answer {
-					if c.Template == "oferta" && holding {
+					if c.Template == "oferta" && holding.Load() {
 						return answer{state: "held_for_quality_assessment", after: 100 * time.Millisecond}
 					}
 					return answer{after: 100 * time.Millisecond}
@@ -51,7 +53,7 @@ func TestHeldMessagesStopTheirTemplate(t *testing.T) {
 					for _, c := range h.meta.of("oferta") {
 						ids = append(ids, c.ID)
 					}
-					holding = tt.now != ""
+					holding.Store(tt.now != "")
 					tt.decide(h, ids)
 					h.pass(time.Minute)
 				}
@@ -72,7 +74,7 @@ func TestHeldMessagesStopTheirTemplate(t *testing.T) {
 				if n := h.sent("oferta"); n != first+1 {
 					t.Errorf("within the next hour %d left, want %d", n, first+1)
 				}
-				holding = false
+				holding.Store(false)
 				h.pass(10 * time.Minute)
 				if n := h.sent("oferta"); n != 500 || len(h.holds()) != 0 {
 					t.Errorf("after a probe that was taken %d left, holds %v", n, h.holds())

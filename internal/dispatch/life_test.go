@@ -170,7 +170,7 @@ func TestFiveUnknownsInARowStopTheNumberAndOneProbeLifts(t *testing.T) {
 
 func TestAnswerInBetweenIsNoRow(t *testing.T) {
 	bubble(t, func(h *house) {
-		h.rates[loja] = 2 // one after the other
+		h.rates.set(loja, 2) // one after the other
 		n := 0
 		h.meta.says(func(call) answer { n++; return answer{cut: n%5 != 0} })
 		h.queue(stream("codigo"), 1, 25)
@@ -192,7 +192,7 @@ func TestErrorsActAtTheirScope(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.code), func(t *testing.T) {
 			bubble(t, func(h *house) {
-				h.rates[loja] = 1
+				h.rates.set(loja, 1)
 				h.meta.says(func(c call) answer {
 					if c.ID > 0 && c.since() < 500*time.Millisecond {
 						return answer{code: tt.code}
@@ -330,7 +330,7 @@ func TestRescueTellsTheProducers(t *testing.T) {
 	bubble(t, func(h *house) {
 		h.meta.says(func(call) answer { return answer{hang: true} })
 		ids := h.queue(stream("oferta"), 1, 300)
-		h.rates[loja] = 10_000
+		h.rates.set(loja, 10_000)
 		h.cfg.Senders = 300
 		h.start()
 		h.pass(time.Second)
@@ -377,7 +377,7 @@ func TestFailedTurnLosesNoResult(t *testing.T) {
 // What an error does at its scope is done although the first turn failed.
 func TestFailedTurnForgetsNoReaction(t *testing.T) {
 	bubble(t, func(h *house) {
-		h.rates[loja] = 1
+		h.rates.set(loja, 1)
 		h.meta.says(func(call) answer { return answer{code: 131048, after: 500 * time.Millisecond} })
 		id := h.queue(stream("codigo"), 1, 3)[0]
 		h.start()
@@ -395,7 +395,7 @@ func TestFailedTurnForgetsNoReaction(t *testing.T) {
 // A result that was written at the second try is still one result.
 func TestFailedTurnCountsNoUnknownTwice(t *testing.T) {
 	bubble(t, func(h *house) {
-		h.rates[loja] = 0.1
+		h.rates.set(loja, 0.1)
 		h.meta.says(func(call) answer { return answer{cut: true} })
 		h.queue(stream("codigo"), 1, 4)
 		h.start()
@@ -452,7 +452,7 @@ func TestCodeIsRevealedOnlyAtTheDoor(t *testing.T) {
 			}
 			return `[{"type":"body","parameters":[{"type":"text","text":"123456"}]}]`, "", nil
 		}
-		h.rates[loja] = 1
+		h.rates.set(loja, 1)
 		h.queue(stream("codigo"), 1, 2)
 		h.queue(stream("aviso"), 11, 1)
 		h.start()

@@ -181,7 +181,7 @@ func TestFaultMatrix(t *testing.T) {
 			}
 		}
 	}
-	h := &house{t: t, path: filepath.Join(t.TempDir(), "janela.db"), rates: map[string]float64{}}
+	h := &house{t: t, path: filepath.Join(t.TempDir(), "janela.db")}
 	h.openDB()
 	defer func() { _ = h.db.Close() }()
 	clients := matrixServers(t, cells)

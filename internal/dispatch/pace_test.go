@@ -52,7 +52,7 @@ func TestNumberIsPacedAtItsRate(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(h *house) {
-				h.rates[loja] = tt.rate
+				h.rates.set(loja, tt.rate)
 				h.queue(stream(tt.template), 1, tt.n)
 				h.start()
 				h.pass(2 * tt.want)
@@ -109,7 +109,7 @@ func TestSlowStreamBlocksNoOther(t *testing.T) {
 
 func TestDryNumberBlocksNobody(t *testing.T) {
 	bubble(t, func(h *house) {
-		h.rates[filial] = 0.2
+		h.rates.set(filial, 0.2)
 		h.queue(stream("oferta", from(filial)), 1, 200)
 		h.queue(stream("oferta"), 1001, 256)
 		h.start()
@@ -247,7 +247,7 @@ func TestTwoFloodsLeaveAReserve(t *testing.T) {
 // itself.
 func TestThrottleHalvesAndRecovers(t *testing.T) {
 	bubble(t, func(h *house) {
-		h.rates[loja] = 10
+		h.rates.set(loja, 10)
 		until := began.Add(time.Second)
 		h.meta.says(func(c call) answer {
 			if c.At.Before(until) {

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,9 +99,10 @@ func TestAStoppedScopeBurnsNoAttempts(t *testing.T) {
 // about codes as well; if it is, they wait apart, and a code probes.
 func TestARestrictedNumberAndCodes(t *testing.T) {
 	bubble(t, func(h *house) {
-		restricted := map[string]bool{"oferta": true}
+		var offersMeet, codesMeet atomic.Bool // who meets the restriction
+		offersMeet.Store(true)
 		h.meta.says(func(c call) answer {
-			if restricted[c.Template] {
+			if c.Template == "oferta" && offersMeet.Load() || c.Template == "codigo" && codesMeet.Load() {
 				return answer{code: 131048}
 			}
 			return answer{}
@@ -120,7 +122,7 @@ func TestARestrictedNumberAndCodes(t *testing.T) {
 			t.Errorf("%d of 5 codes went", n)
 		}
 		// Codes meet it too.
-		restricted["codigo"] = true
+		codesMeet.Store(true)
 		late := h.queueFor(stream("codigo"), 300, 5, 10*time.Minute)
 		h.pass(50 * time.Second)
 		if diff := cmp.Diff([]string{"number number_restricted", "number codes_restricted"}, h.holds()); diff != "" {
@@ -130,7 +132,7 @@ func TestARestrictedNumberAndCodes(t *testing.T) {
 			t.Errorf("%d requests with codes", n)
 		}
 		before := len(h.meta.of("codigo"))
-		restricted["codigo"] = false
+		codesMeet.Store(false)
 		h.pass(30 * time.Second)
 		if n := len(h.meta.of("codigo")); n != before+5 {
 			t.Errorf("after a minute %d more codes went, want 5: one probes, then all", n-before)
@@ -144,7 +146,7 @@ func TestARestrictedNumberAndCodes(t *testing.T) {
 			t.Errorf("a code that went lifts the hold of the rest:\n%s", diff)
 		}
 		// The rest waits its hour.
-		restricted["oferta"] = false
+		offersMeet.Store(false)
 		h.pass(57 * time.Minute)
 		if n, _ := h.attempts(append(offers, notices...)); n != 1 {
 			t.Errorf("%d offers and notices were tried before the hour was over", n)

@@ -16,7 +16,7 @@ import (
 // one that nothing else is on its way with waits for nobody, and none waits long.
 func TestResultsGather(t *testing.T) {
 	bubble(t, func(h *house) {
-		h.rates[loja] = 1_000_000
+		h.rates.set(loja, 1_000_000)
 		h.meta.says(func(call) answer { return answer{after: 5 * time.Millisecond} })
 		const n = 6400
 		h.queue(stream("oferta"), 1, n)
@@ -30,7 +30,7 @@ func TestResultsGather(t *testing.T) {
 		h.once()
 	})
 	bubble(t, func(h *house) {
-		h.rates[loja] = 1_000_000
+		h.rates.set(loja, 1_000_000)
 		h.meta.says(func(c call) answer { return answer{after: 100 * time.Millisecond, hang: c.To == "+5511900000002"} })
 		ids := h.queue(stream("oferta"), 1, 1)
 		h.start()
@@ -50,7 +50,7 @@ func TestResultsGather(t *testing.T) {
 // database; what it did not come to is done by the next.
 func TestATurnMakesWayForWhoWaits(t *testing.T) {
 	bubble(t, func(h *house) {
-		h.rates[loja] = 1_000_000
+		h.rates.set(loja, 1_000_000)
 		ids := h.queue(stream("oferta"), 1, 4*chunk)
 		h.start()
 		h.pass(time.Second)

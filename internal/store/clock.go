@@ -156,20 +156,21 @@ func (tx *Tx) AcceptWall() (was, is time.Time) {
 }
 
 // told runs OnJump's function where the clock has jumped; one that fails is told
-// again. ok is false when that lost the whole transaction.
-func (w *writer) told(tx *Tx) (j *Jump, ok bool) {
-	if j = w.db.clock.take(); j == nil || w.db.onJump == nil {
-		return j, true
+// again. It is false when that lost the whole transaction.
+func (w *writer) told(tx *Tx) bool {
+	w.jump = w.db.clock.take()
+	if w.jump == nil || w.db.onJump == nil {
+		return true
 	}
-	first := &job{fn: func(tx *Tx) error { return w.db.onJump(tx, *j) }}
+	first := &job{fn: func(tx *Tx) error { return w.db.onJump(tx, *w.jump) }}
 	if !w.apply(tx, first) {
-		return j, false
+		return false
 	}
 	if first.err != nil || first.panic != nil {
-		w.db.clock.giveBack(j)
-		return nil, true
+		w.db.clock.giveBack(w.jump)
+		w.jump = nil
 	}
-	return j, true
+	return true
 }
 
 // JumpTopic is woken when the clock has jumped, as every other topic is then.

@@ -11,6 +11,8 @@ const (
 	idEpoch = 1577836800000 // 2020-01-01
 	idShift = 10
 	reserve = 10 * time.Second // ids are reserved this far ahead, one row per that time
+
+	idleMark = 10 * time.Minute // how old the clock's mark may be while nothing changes
 )
 
 var sqlReserve = SQL(`INSERT INTO settings (name, value) VALUES (?1, ?2)
@@ -39,12 +41,17 @@ func (tx *Tx) NewID() int64 {
 
 // keepMark raises the ceiling if this transaction went above it, and keeps the
 // clock. The two are kept apart: the ceiling lies ahead of the time of day. It
-// counts the commits that change anything.
+// counts the commits that change anything. One that changes nothing costs the disk
+// nothing either, but now and then: no id of it is anywhere.
 func (tx *Tx) keepMark() error {
 	i := tx.ids
 	i.pending = i.saved
 	changed := tx.changed || tx.accept
-	if tx.accept || i.next > i.saved.ceiling || tx.now >= i.saved.clock+int64(reserve/time.Millisecond) {
+	late := reserve
+	if !changed {
+		late = idleMark
+	}
+	if tx.accept || i.next > i.saved.ceiling || tx.now >= i.saved.clock+late.Milliseconds() {
 		if err := tx.raiseMark(); err != nil {
 			return err
 		}

@@ -46,6 +46,7 @@ type writer struct {
 	conn *conn
 	ids  *ids
 	held []*job // jobs of this turn, answered after COMMIT
+	jump *Jump  // of the clock, which this turn tells
 }
 
 // Write runs fn in the next transaction and returns when it is on disk, or with
@@ -186,11 +187,9 @@ func (w *writer) turn(first *job, urgent bool) {
 		close(first.done)
 		return
 	}
-	jump, ok := w.told(tx)
-	if !ok {
+	if !w.told(tx) {
 		w.held = append(w.held, first)
 		w.answer(errTxLost)
-		w.db.clock.giveBack(jump)
 		return
 	}
 	for j := first; j != nil; {
@@ -198,16 +197,14 @@ func (w *writer) turn(first *job, urgent bool) {
 		if !w.apply(tx, j) {
 			w.db.faulty(errTxLost)
 			w.answer(errTxLost)
-			w.db.clock.giveBack(jump)
 			return
 		}
 		j, urgent = w.next(urgent, start)
 	}
-	if !w.finish(tx) {
-		w.db.clock.giveBack(jump)
-	} else if jump != nil || tx.accept {
+	if w.finish(tx) && (w.jump != nil || tx.accept) {
 		w.db.wakeEvery()
 	}
+	w.jump = nil
 }
 
 func (w *writer) begin() error {
@@ -313,6 +310,8 @@ func (w *writer) answer(err error) {
 		if !w.conn.raw.AutoCommit() {
 			_ = w.conn.exec("ROLLBACK")
 		}
+		w.db.clock.giveBack(w.jump)
+		w.jump = nil
 	}
 	for _, j := range w.held {
 		if err != nil {

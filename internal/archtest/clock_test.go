@@ -13,6 +13,8 @@ var clocks = map[string]string{
 	"store.Open":                      "how long the writer stands",
 	"store.DB.readingBegins":          "how long a snapshot is open",
 	"store.DB.Oldest":                 "how long a snapshot is open",
+	"store.DB.Backup":                 "how long a snapshot is open",
+	"store.copyPagesOf":               "pacing: a copy leaves half of the disk's time to others",
 	"store.DB.Stalled":                "how long the writer stands",
 	"store.writer.turn":               "bounds how long a batch takes",
 	"store.writer.next":               "bounds how long a batch takes",

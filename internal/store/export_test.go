@@ -43,3 +43,16 @@ func check(dsn string, pragmas []pragma) error {
 
 // Rewritten returns a statement as it is prepared.
 func Rewritten(text string) string { return bare.ReplaceAllString(text, "+$0") }
+
+// CopySteps is Backup with step called before each rest.
+func (db *DB) CopySteps(ctx context.Context, to string, step func()) (Copy, error) {
+	src, err := newConn(readerDSN(db.file), readerPragmas)
+	if err != nil {
+		return Copy{}, err
+	}
+	defer func() { _ = src.close() }()
+	return copyOf(ctx, src, to, func() bool { step(); return true })
+}
+
+// NewestSchema is what Open brings a database to.
+func NewestSchema() int64 { return newestSchema() }

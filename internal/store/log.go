@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,15 @@ var ErrTooLong = errors.New("store: the snapshot was ended: it kept the write-ah
 // LogSize is how large the write-ahead log is, in bytes.
 func (db *DB) LogSize() int64 {
 	info, err := os.Stat(db.file + "-wal")
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// Size is how large the database is without its log, in bytes.
+func (db *DB) Size() int64 {
+	info, err := os.Stat(db.file)
 	if err != nil {
 		return 0
 	}
@@ -101,7 +111,11 @@ type Reader struct {
 // Oldest returns the snapshot that has been open for the longest time; ok is
 // false when there is none.
 func (db *DB) Oldest() (oldest Reader, ok bool) {
-	for _, c := range db.readers {
+	all := db.readers
+	if c := db.copying.Load(); c != nil {
+		all = append(slices.Clip(all), c)
+	}
+	for _, c := range all {
 		at := c.reading.since.Load()
 		if at == 0 || ok && at >= oldest.at {
 			continue

@@ -30,8 +30,9 @@ var ErrCrashed = errors.New("store: crashed")
 
 // Config says which database to open.
 type Config struct {
-	Path string           // the SQLite file; made with mode 0600 if it is not there
-	Wall func() time.Time // the clock; nil for time.Now
+	Path string                          // the SQLite file; made with mode 0600 if it is not there
+	Wall func() time.Time                // the clock; nil for time.Now
+	Free func(dir string) (int64, error) // bytes that are free there; nil: nobody asks before a backup
 }
 
 // DB is an open database. Its methods may be called from any goroutine.
@@ -42,6 +43,9 @@ type DB struct {
 	lock    *flock.Flock
 	free    chan *conn // idle readers
 	readers []*conn
+	copying atomic.Pointer[conn] // makes a backup; nil: none is under way
+	upgrade *Upgrade             // nil: the schema was the newest
+	room    func(dir string) (int64, error)
 	tender  *conn // brings the log home; nil until it is needed
 	tended  int64 // commits, when it last was
 	urgent  chan *job
@@ -85,6 +89,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		bulk:   make(chan *job, 1024),
 		scrub:  make(chan *job),
 		file:   cfg.Path,
+		room:   cfg.Free,
 		stall:  stall{born: time.Now()},
 		epoch:  epochFile{path: cfg.Path + ".epoch"},
 		quit:   make(chan struct{}),
@@ -120,7 +125,7 @@ func (db *DB) open(ctx context.Context, file string) error {
 	if err != nil {
 		return fmt.Errorf("store: open %s: %w", file, err)
 	}
-	if err := migrate(ctx, writerDSN(file)); err != nil {
+	if err := migrate(ctx, writerDSN(file), func(from, to int64) error { return db.keepOlder(ctx, from, to) }); err != nil {
 		return errors.Join(err, w.close())
 	}
 	failpoint.Hit("store.migrated")

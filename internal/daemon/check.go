@@ -49,6 +49,7 @@ func (c *Config) check(doc *tomlfile.Document) tomlfile.Problems {
 	k.keywords()
 	k.hooks()
 	k.http()
+	k.backup()
 	return k.out
 }
 

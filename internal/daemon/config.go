@@ -18,6 +18,7 @@ type Config struct {
 	OTP       OTPConfig       `toml:"otp"`
 	Hooks     []HookConfig    `toml:"hooks"`
 	HTTP      HTTPConfig      `toml:"http"`
+	Backup    BackupConfig    `toml:"backup"`
 	Log       LogConfig       `toml:"log"`
 
 	dir      string            // of config.toml: relative paths start there
@@ -185,8 +186,9 @@ func Defaults() Config {
 		Optin: OptinConfig{KeyFile: "var/optin.key", ConfirmWords: []string{"CONFIRMO", "CONFIRM"}, Confirm: confirmStop, ConfirmAll: confirmStopAll, ConfirmCodes: confirmStopCodes},
 		OTP: OTPConfig{KeyFile: "var/otp.key", Countries: []string{"BR"}, RequireClientIP: true, MaxSends: 1000, MuteFor: time.Hour,
 			Limits: otp.DefaultLimits(), Fallback: FallbackConfig{Share: 0.2, PerDay: 2}},
-		HTTP: HTTPConfig{Listen: "127.0.0.1:8790", WebhookPath: "/webhooks/whatsapp"},
-		Log:  LogConfig{Level: "info", Format: "auto"},
+		Backup: defaultBackup,
+		HTTP:   HTTPConfig{Listen: "127.0.0.1:8790", WebhookPath: "/webhooks/whatsapp"},
+		Log:    LogConfig{Level: "info", Format: "auto"},
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"janela/campaigns"
 	"janela/internal/access"
 	"janela/internal/account"
+	"janela/internal/backup"
 	"janela/internal/conversations"
 	"janela/internal/dispatch"
 	"janela/internal/failpoint"
@@ -53,6 +54,7 @@ type Daemon struct {
 	log           *slog.Logger
 	db            *store.DB
 	guard         *guard.Guard
+	backups       *backup.Backups
 	sandbox       *sandbox.Sandbox // nil with a real account
 	secrets       secrets
 	clients       *clients
@@ -108,11 +110,13 @@ func (d *Daemon) onStop(name string, fn func() error) { d.stops = append(d.stops
 // build is one straight line on purpose: it reads as the order of the house.
 func (d *Daemon) build(ctx context.Context) error {
 	var err error
-	if d.db, err = store.Open(ctx, store.Config{Path: d.cfg.file(d.cfg.Store.Path), Wall: d.opt.Wall}); err != nil {
+	if d.db, err = store.Open(ctx, store.Config{Path: d.cfg.file(d.cfg.Store.Path), Wall: d.opt.Wall, Free: d.free}); err != nil {
 		return err
 	}
 	d.onStop("database", d.db.Close)
+	d.tellUpgrade()
 	d.guard = guard.New(guard.Config{DB: d.db, Every: d.opt.Look, Dir: dirOf(d.cfg.file(d.cfg.Store.Path)), Reserve: d.cfg.Store.ReserveMB << 20, Space: d.opt.Space, Log: d.opt.Log})
+	d.backups = backup.New(backup.Config{DB: d.db, Settings: d.cfg.backup(), Free: d.free, Log: d.log})
 	if d.secrets, err = d.openSecrets(); err != nil {
 		return err
 	}
@@ -289,6 +293,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.loop(doorsCtx, &doors, "callbacks", d.intake.Run)
 	d.loop(doorsCtx, &doors, "webhooks", d.hooks.Run)
 	d.loop(ctx, &rooms, "feed", d.feed.Run)
+	d.loop(ctx, &rooms, "backups", d.backups.Run)
 	d.loop(ctx, &rooms, "hearing", d.intake.Watch)
 	d.loop(doorsCtx, &doors, "consents", d.ledger.Run)
 	if d.sandbox != nil {

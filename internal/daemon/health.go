@@ -56,6 +56,7 @@ func (d *Daemon) health(ctx context.Context) Health {
 		h.Ready = false
 		h.Problems = append(h.Problems, "the database does not answer: "+err.Error())
 	}
+	h.Alerts = append(h.Alerts, d.backups.Alerts()...)
 	for _, a := range d.campaigns.Alerts() {
 		h.Alerts = append(h.Alerts, a.Text)
 	}

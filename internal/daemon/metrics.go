@@ -87,7 +87,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 		descReachReserve, descReachLeft, descCodesLive, descCodesBudget} {
 		ch <- d
 	}
-	for _, d := range slices.Concat(machineDescs, hearingDescs, paceDescs) {
+	for _, d := range slices.Concat(machineDescs, hearingDescs, paceDescs, backupDescs) {
 		ch <- d
 	}
 }
@@ -100,7 +100,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	alerts := len(m.d.campaigns.Alerts())
+	alerts := len(m.d.campaigns.Alerts()) + len(m.d.backups.Alerts())
 	if guard.LogAlert(m.d.db) != "" {
 		alerts++
 	}
@@ -187,4 +187,5 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(descAlerts, float64(alerts))
 	m.machine(gauge)
 	m.paces(gauge)
+	m.backups(gauge, counter)
 }

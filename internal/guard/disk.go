@@ -18,8 +18,8 @@ type Space struct {
 	Total int64
 }
 
-// space asks the file system of a folder.
-func space(dir string) (Space, error) {
+// SpaceOf asks the file system of a folder.
+func SpaceOf(dir string) (Space, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return Space{}, fmt.Errorf("guard: ask for the free space of %s: %w", dir, err)

@@ -43,7 +43,7 @@ func New(cfg Config) *Guard {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Space == nil {
-		cfg.Space = space
+		cfg.Space = SpaceOf
 	}
 	g := &Guard{cfg: cfg, log: logWatch{most: logMost}}
 	cfg.DB.OnJump(g.jumped)

@@ -18,6 +18,7 @@ func (s *Server) machineOperations() map[string]operation {
 		"POST /v1/clock/accept": s.acceptClock,
 		"GET /v1/recover":       s.recovery,
 		"POST /v1/recover":      s.recover,
+		"POST /v1/backups":      s.noteBackup,
 	}
 }
 

@@ -30,19 +30,19 @@ type ConversationContents struct {
 
 // ConversationMessage is one message that counts in a conversation.
 type ConversationMessage struct {
-	Direction   string            `json:"direction"`             // out or in
-	Source      string            `json:"source"`                // janela, another program (foreign), or the person
-	ID          int64             `json:"id,omitempty"`          // of our message, or of the inbound one
-	Wamid       string            `json:"wamid,omitempty"`       // Meta's; it contains the person's number
-	At          time.Time         `json:"at"`                    // the instant by which it counts
-	Category    whatsapp.Category `json:"category,omitempty"`    // of what was sent; "" where Meta has not told
-	InWindow    bool              `json:"in_window,omitempty"`   // sent within 24 h of something the person wrote
-	Answers     int64             `json:"answers,omitempty"`     // our message that the person answers
-	State       outbox.State      `json:"state,omitempty"`       // of ours
-	Template    string            `json:"template,omitempty"`    // of ours: name/language; "" for text
-	Campaign    string            `json:"campaign,omitempty"`    // of ours
-	Provisional bool              `json:"provisional,omitempty"` // its time is our acceptance
-	Meta        *MetasWords       `json:"meta,omitempty"`        // nil: Meta has said nothing
+	Direction   string            `json:"direction" doc:"out or in"`
+	Source      string            `json:"source" doc:"janela, another program (foreign), or the person"`
+	ID          int64             `json:"id,omitempty" doc:"of our message, or of the inbound one"`
+	Wamid       string            `json:"wamid,omitempty" doc:"Meta's; it contains the person's number"`
+	At          time.Time         `json:"at" doc:"the instant by which it counts"`
+	Category    whatsapp.Category `json:"category,omitempty" doc:"of what was sent; \"\" where Meta has not told"`
+	InWindow    bool              `json:"in_window,omitempty" doc:"sent within 24 h of something the person wrote"`
+	Answers     int64             `json:"answers,omitempty" doc:"our message that the person answers"`
+	State       outbox.State      `json:"state,omitempty" doc:"of ours"`
+	Template    string            `json:"template,omitempty" doc:"of ours: name/language; \"\" for text"`
+	Campaign    string            `json:"campaign,omitempty" doc:"of ours"`
+	Provisional bool              `json:"provisional,omitempty" doc:"its time is our acceptance"`
+	Meta        *MetasWords       `json:"meta,omitempty" doc:"nil: Meta has said nothing"`
 }
 
 // MetasWords are what Meta said of a message's price and conversation, verbatim:
@@ -51,7 +51,7 @@ type MetasWords struct {
 	PricingModel          string    `json:"pricing_model,omitempty"`
 	PricingType           string    `json:"pricing_type,omitempty"`
 	PricingCategory       string    `json:"pricing_category,omitempty"`
-	Billable              string    `json:"billable,omitempty"` // "true" or "false"
+	Billable              string    `json:"billable,omitempty" doc:"\"true\" or \"false\""`
 	ConversationID        string    `json:"conversation_id,omitempty"`
 	ConversationOrigin    string    `json:"conversation_origin,omitempty"`
 	ConversationExpiresAt time.Time `json:"conversation_expires_at,omitzero"`

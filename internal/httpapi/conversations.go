@@ -14,21 +14,21 @@ import (
 // Conversation is one row of the ledger of 24-hour conversations.
 type Conversation struct {
 	ID             int64             `json:"id"`
-	Phone          string            `json:"phone,omitempty"`     // "" for people without one, and forgotten ones
-	ToMasked       string            `json:"to_masked,omitempty"` // of the public face, which does not tell the number
+	Phone          string            `json:"phone,omitempty" doc:"\"\" for people without one, and forgotten ones"`
+	ToMasked       string            `json:"to_masked,omitempty" doc:"of the public face, which does not tell the number"`
 	Contact        int64             `json:"contact"`
 	Number         string            `json:"number"`
 	Category       whatsapp.Category `json:"category"`
-	Origin         string            `json:"origin"` // business or user
+	Origin         string            `json:"origin" doc:"business or user"`
 	FreeEntryPoint bool              `json:"free_entry_point,omitempty"`
 	OpenedAt       time.Time         `json:"opened_at"`
 	ExpiresAt      time.Time         `json:"expires_at"`
-	EndsAt         time.Time         `json:"ends_at"` // before expires_at where a free entry point ended it
+	EndsAt         time.Time         `json:"ends_at" doc:"before expires_at where a free entry point ended it"`
 	Open           bool              `json:"open"`
-	Provisional    bool              `json:"provisional,omitempty"`     // Meta's time is not known yet
-	OpenedBy       int64             `json:"opened_by,omitempty"`       // our message
-	OpenedByWamid  string            `json:"opened_by_wamid,omitempty"` // the message of somebody else
-	Answers        int64             `json:"answers,omitempty"`         // the inbound message that the opening one answered
+	Provisional    bool              `json:"provisional,omitempty" doc:"Meta's time is not known yet"`
+	OpenedBy       int64             `json:"opened_by,omitempty" doc:"our message"`
+	OpenedByWamid  string            `json:"opened_by_wamid,omitempty" doc:"the message of somebody else"`
+	Answers        int64             `json:"answers,omitempty" doc:"the inbound message that the opening one answered"`
 	MessagesOut    int64             `json:"messages_out"`
 	MessagesIn     int64             `json:"messages_in"`
 }

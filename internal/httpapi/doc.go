@@ -49,4 +49,6 @@
 //     tells another client's challenge from one that never was
 //   - what a repeated request gets again was kept in the transaction of its
 //     effect
+//
+//go:generate sh -c "go run janela/cmd/janela openapi > ../../docs/openapi.yaml"
 package httpapi

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"janela/campaigns"
@@ -24,33 +23,12 @@ import (
 // nobody.
 type messageReply struct {
 	ID        string            `json:"id"`
-	Status    string            `json:"status"` // queued
+	Status    string            `json:"status" doc:"queued"`
 	Number    string            `json:"number"`
 	Category  whatsapp.Category `json:"category"`
-	SendAt    string            `json:"send_at,omitempty"` // left out: now
-	ExpiresAt string            `json:"expires_at"`        // it does not leave later
-	Waits     []string          `json:"waits,omitempty"`   // reasons why it does not leave at once
-}
-
-// serveMessages answers at /v1/messages.
-func (c *call) serveMessages(rest string) (answer, error) {
-	if rest == "" {
-		if c.mac == nil {
-			return answer{}, noPath()
-		}
-		if err := c.enter(http.MethodPost, access.ScopeMessageSend); err != nil {
-			return answer{}, err
-		}
-		return c.sendMessage()
-	}
-	id := strings.TrimPrefix(rest, "/")
-	if strings.Contains(id, "/") {
-		return answer{}, noPath()
-	}
-	if err := c.enter(http.MethodGet, access.ScopeMessageRead); err != nil {
-		return answer{}, err
-	}
-	return c.showMessage(id)
+	SendAt    string            `json:"send_at,omitempty" doc:"left out: now"`
+	ExpiresAt string            `json:"expires_at" doc:"it does not leave later"`
+	Waits     []string          `json:"waits,omitempty" doc:"reasons why it does not leave at once"`
 }
 
 // sendMessage queues one message: POST /v1/messages. It is answered when the

@@ -23,16 +23,16 @@ type messageView struct {
 	Contact    int64             `json:"contact,omitempty"`
 	Number     string            `json:"number"`
 	Category   whatsapp.Category `json:"category"`
-	Template   string            `json:"template,omitempty"` // name/language; left out: text
+	Template   string            `json:"template,omitempty" doc:"name/language; left out: text"`
 	Campaign   string            `json:"campaign,omitempty"`
 	ExternalID string            `json:"external_id,omitempty"`
 	CreatedAt  string            `json:"created_at"`
-	SendAt     string            `json:"send_at,omitempty"` // not before
+	SendAt     string            `json:"send_at,omitempty" doc:"not before"`
 	ExpiresAt  string            `json:"expires_at,omitempty"`
-	At         map[string]string `json:"at,omitempty"` // by what happened: claimed, accepted, sent, delivered, read, failed
+	At         map[string]string `json:"at,omitempty" doc:"by what happened: claimed, accepted, sent, delivered, read, failed"`
 
 	Conversation *messageHome    `json:"conversation,omitempty"`
-	Replies      []messageAnswer `json:"replies,omitempty"` // the first ones
+	Replies      []messageAnswer `json:"replies,omitempty" doc:"the first ones"`
 	Meta         *MetasWords     `json:"meta,omitempty"`
 }
 

@@ -19,64 +19,33 @@ import (
 // optinReply says what became of a grant or a revocation. It is kept for
 // repeats, and names nobody.
 type optinReply struct {
-	ID        string       `json:"id,omitempty"`         // of what waits to be confirmed: nothing is recorded yet
-	Status    string       `json:"status,omitempty"`     // pending
-	ExpiresAt string       `json:"expires_at,omitempty"` // until when
+	ID        string       `json:"id,omitempty" doc:"of what waits to be confirmed: nothing is recorded yet"`
+	Status    string       `json:"status,omitempty" doc:"pending"`
+	ExpiresAt string       `json:"expires_at,omitempty" doc:"until when"`
 	ToMasked  string       `json:"to_masked,omitempty"`
 	Results   []optinState `json:"results,omitempty"`
-	Cancelled int          `json:"cancelled,omitempty"` // queued messages that a revocation cancelled
+	Cancelled int          `json:"cancelled,omitempty" doc:"queued messages that a revocation cancelled"`
 }
 
 // optinState is what holds for one category afterwards.
 type optinState struct {
 	Category whatsapp.Category `json:"category"`
 	Scope    string            `json:"scope,omitempty"`
-	State    string            `json:"state"`             // granted, opted_out; of a revocation revoked
-	Event    int64             `json:"event,omitempty"`   // of a grant
-	Changed  bool              `json:"changed,omitempty"` // the person could not be written to before, and can now
+	State    string            `json:"state" doc:"granted, opted_out; of a revocation revoked"`
+	Event    int64             `json:"event,omitempty" doc:"of a grant"`
+	Changed  bool              `json:"changed,omitempty" doc:"the person could not be written to before, and can now"`
 }
 
-// serveOptins answers at /v1/optins.
-func (c *call) serveOptins(rest string) (answer, error) {
-	switch rest {
-	case "":
-		run, scope := (*call).grantOptin, access.ScopeOptinWrite
-		switch c.r.Method {
-		case http.MethodPost:
-		case http.MethodDelete:
-			run = (*call).revokeOptin
-		case http.MethodGet:
-			run, scope = func(c *call) (answer, error) { return c.lookAtOptins(optinLook{}) }, access.ScopeOptinRead
-		default:
-			c.w.Header()["Allow"] = []string{"POST, DELETE, GET"}
-			return answer{}, publicProblem(codeMethod, "this address takes POST, DELETE and GET")
+// lookupOptins finds a person by number: POST /v1/optins/lookup.
+func (c *call) lookupOptins() (a answer, err error) {
+	err = c.withBody(func(body []byte) error {
+		in, err := readLook(body)
+		if err == nil {
+			a, err = c.lookAtOptins(in)
 		}
-		if err := c.enter(c.r.Method, scope); err != nil {
-			return answer{}, err
-		}
-		return run(c)
-	case "/lookup":
-		if err := c.enter(http.MethodPost, access.ScopeOptinRead); err != nil {
-			return answer{}, err
-		}
-		var a answer
-		err := c.withBody(func(body []byte) error {
-			in, err := readLook(body)
-			if err == nil {
-				a, err = c.lookAtOptins(in)
-			}
-			return err
-		})
-		return a, err
-	}
-	id, verb, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
-	if verb != "confirm" || !strings.HasPrefix(id, "opt_") || len(id) > 64 {
-		return answer{}, noPath()
-	}
-	if err := c.enter(http.MethodPost, access.ScopeOptinWrite); err != nil {
-		return answer{}, err
-	}
-	return c.confirmOptin(id)
+		return err
+	})
+	return a, err
 }
 
 // actor is who the ledgers say it was.
@@ -193,6 +162,9 @@ func (c *call) propose(tx *store.Tx, grants []optin.Grant, out *optinReply) erro
 // confirmOptin records what a person has confirmed: POST
 // /v1/optins/{id}/confirm.
 func (c *call) confirmOptin(id string) (a answer, err error) {
+	if !strings.HasPrefix(id, "opt_") || len(id) > 64 {
+		return answer{}, noPath()
+	}
 	err = c.withBody(func(body []byte) error {
 		rep, err := c.repeat("optins confirm "+id, body, false)
 		if err != nil {
@@ -287,8 +259,8 @@ type optinView struct {
 	Known    bool           `json:"known"`
 	Contact  int64          `json:"contact,omitempty"`
 	ToMasked string         `json:"to_masked,omitempty"`
-	Standing []ConsentState `json:"standing"` // by number and category; nobody known: no_opt_in
-	Events   []ConsentEvent `json:"events"`   // oldest first
+	Standing []ConsentState `json:"standing" doc:"by number and category; nobody known: no_opt_in"`
+	Events   []ConsentEvent `json:"events" doc:"oldest first"`
 	Next     int64          `json:"next,omitempty"`
 }
 

@@ -210,6 +210,7 @@ func (d *desk) try(c *http.Client, url, method, path, key, body string, header .
 		return a, err
 	}
 	d.remember(a)
+	asDescribed(d.t, method, path, req.Header, body, a)
 	return a, nil
 }
 

@@ -16,11 +16,11 @@ type codeReply struct {
 	ToMasked       string            `json:"to_masked"`
 	Channel        string            `json:"channel"`
 	Delivery       codeDelivery      `json:"delivery"`
-	CreatedAt      string            `json:"created_at,omitempty"` // GET only
+	CreatedAt      string            `json:"created_at,omitempty" doc:"GET only"`
 	ExpiresAt      string            `json:"expires_at"`
 	ResendAfter    string            `json:"resend_after,omitempty"`
 	ResendsLeft    int               `json:"resends_left"`
-	AttemptsLeft   *int              `json:"attempts_left,omitempty"` // GET only, as what follows
+	AttemptsLeft   *int              `json:"attempts_left,omitempty" doc:"GET only, as what follows"`
 	VerifiedAt     string            `json:"verified_at,omitempty"`
 	StepUpRequired bool              `json:"step_up_required,omitempty"`
 	Metadata       map[string]string `json:"metadata,omitempty"`
@@ -30,13 +30,13 @@ type codeReply struct {
 type codeDelivery struct {
 	State   string            `json:"state"`
 	Channel string            `json:"channel,omitempty"`
-	At      map[string]string `json:"at,omitempty"` // by state
+	At      map[string]string `json:"at,omitempty" doc:"by state"`
 	Error   *codeError        `json:"error,omitempty"`
 }
 
 // codeError says why a message did not arrive, and whether there is another way.
 type codeError struct {
-	Code     int    `json:"code,omitempty"` // Meta's
+	Code     int    `json:"code,omitempty" doc:"Meta's"`
 	Reason   string `json:"reason,omitempty"`
 	Fallback string `json:"fallback,omitempty"`
 }
@@ -45,12 +45,12 @@ type codeError struct {
 type codeVerified struct {
 	ID              string   `json:"id"`
 	Status          string   `json:"status"`
-	To              string   `json:"to"` // in full: it was just proved
+	To              string   `json:"to" doc:"in full: it was just proved"`
 	Purpose         string   `json:"purpose"`
 	VerifiedAt      string   `json:"verified_at"`
 	IdentityChanged bool     `json:"identity_changed"`
 	StepUpRequired  bool     `json:"step_up_required,omitempty"`
-	AMR             []string `json:"amr"` // RFC 8176
+	AMR             []string `json:"amr" doc:"RFC 8176"`
 }
 
 // stamp writes an instant as every answer does: RFC 3339, UTC, milliseconds.

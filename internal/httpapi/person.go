@@ -136,17 +136,17 @@ func number(q store.Querier, name string) (account.Number, error) {
 type ConsentState struct {
 	Number    string            `json:"number"`
 	Category  whatsapp.Category `json:"category"`
-	State     string            `json:"state"` // granted, no_opt_in or opted_out
+	State     string            `json:"state" doc:"granted, no_opt_in or opted_out"`
 	GrantedAt time.Time         `json:"granted_at,omitzero"`
 	RevokedAt time.Time         `json:"revoked_at,omitzero"`
-	Events    []ConsentEvent    `json:"events,omitempty"` // those that decided
+	Events    []ConsentEvent    `json:"events,omitempty" doc:"those that decided"`
 }
 
 // ConsentEvent is one line of the consent ledger.
 type ConsentEvent struct {
 	ID         int64             `json:"id"`
 	Contact    int64             `json:"contact"`
-	Kind       string            `json:"kind"` // grant or revoke
+	Kind       string            `json:"kind" doc:"grant or revoke"`
 	Category   whatsapp.Category `json:"category"`
 	Scope      string            `json:"scope"`
 	Purpose    string            `json:"purpose,omitempty"`

@@ -15,20 +15,20 @@ import (
 // Problem is an answer that is no success (RFC 9457, with a code and a hint).
 // Code is stable: programs may decide by it.
 type Problem struct {
-	Type   string `json:"type,omitempty"` // a reference that names the code, of the public face
+	Type   string `json:"type,omitempty" doc:"a reference that names the code, of the public face"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
 	Code   string `json:"code"`
-	Hint   string `json:"hint,omitempty"` // what to do next
+	Hint   string `json:"hint,omitempty" doc:"what to do next"`
 
 	// Of the public face only.
-	ClosedAt     string `json:"closed_at,omitempty"`     // when the service window closed, or closes
-	Instance     string `json:"instance,omitempty"`      // the request's id, as in X-Request-Id and the log
-	Reason       string `json:"reason,omitempty"`        // how a challenge ended, or what the gate says
-	Scope        string `json:"scope,omitempty"`         // whom a limit is about, coarsely
-	RetryAfter   int    `json:"retry_after,omitempty"`   // whole seconds, as in Retry-After; 0: nobody knows, or never
-	AttemptsLeft *int   `json:"attempts_left,omitempty"` // of a wrong code
+	ClosedAt     string `json:"closed_at,omitempty" doc:"when the service window closed, or closes"`
+	Instance     string `json:"instance,omitempty" doc:"the request's id, as in X-Request-Id and the log"`
+	Reason       string `json:"reason,omitempty" doc:"how a challenge ended, or what the gate says"`
+	Scope        string `json:"scope,omitempty" doc:"whom a limit is about, coarsely"`
+	RetryAfter   int    `json:"retry_after,omitempty" doc:"whole seconds, as in Retry-After; 0: nobody knows, or never"`
+	AttemptsLeft *int   `json:"attempts_left,omitempty" doc:"of a wrong code"`
 
 	challenge string // WWW-Authenticate
 	policy    string // RateLimit-Policy

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"runtime"
 	"runtime/debug"
@@ -38,6 +37,7 @@ type public struct {
 	waits  waits
 	looks  lookLimits
 	flying inFlight
+	router router
 }
 
 func newPublic(cfg Config) *public {
@@ -48,6 +48,7 @@ func newPublic(cfg Config) *public {
 	if p.otp != nil {
 		p.waits.wake = p.db.Wakes(otp.Topic)
 	}
+	p.router = newRouter(p)
 	return p
 }
 
@@ -59,6 +60,9 @@ type call struct {
 	id  string // of the request
 	key access.Key
 	mac MAC // of the Idempotency-Key and the body
+
+	endpoint *endpoint
+	words    []string // what stands in the path in place of its braces
 }
 
 // noStore is on every answer: none may be kept on the way.
@@ -66,6 +70,9 @@ var noStore = []string{"no-store"}
 
 // ServeHTTP answers a request; what is no success is a Problem.
 func (p *public) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p.page(w, r) {
+		return
+	}
 	c := &call{public: p, w: w, r: r, id: requestID(r), mac: p.mac}
 	h := w.Header()
 	h["Cache-Control"] = noStore
@@ -94,65 +101,40 @@ func requestID(r *http.Request) string {
 	return id
 }
 
-// verbs are the calls on one challenge, by what stands behind its id.
-var verbs = map[string]struct {
-	method, scope string
-	run           func(c *call, challenge string) (answer, error)
-}{
-	"":       {http.MethodGet, access.ScopeOTPRead, (*call).look},
-	"verify": {http.MethodPost, access.ScopeOTPVerify, (*call).verify},
-	"resend": {http.MethodPost, access.ScopeOTPSend, (*call).resend},
-	"cancel": {http.MethodPost, access.ScopeOTPSend, (*call).cancel},
-}
-
-// faces are what the public face has, by the path at which each begins; it gets
-// the rest of the path, "" or from a slash on.
-var faces = map[string]func(c *call, rest string) (answer, error){
-	"/v1/otp":           (*call).serveCodes,
-	"/v1/conversations": (*call).serveConversations,
-	"/v1/contacts":      (*call).serveContacts,
-	"/v1/messages":      (*call).serveMessages,
-	"/v1/optins":        (*call).serveOptins,
-}
-
 // PublicPaths are where the public face answers, there and below.
-func PublicPaths() []string { return slices.Sorted(maps.Keys(faces)) }
+func PublicPaths() []string {
+	var out []string
+	for _, e := range endpoints() {
+		if at := "/" + strings.Join(e.segments[:2], "/"); !slices.Contains(out, at) {
+			out = append(out, at)
+		}
+	}
+	return append(out, "/openapi.json", "/openapi.yaml", "/docs")
+}
 
 // serve finds the operation, asks who is calling, and runs it. Paths and
 // methods are no secret, so they come first.
 func (c *call) serve() (answer, error) {
-	for at, face := range faces {
-		if rest, ok := strings.CutPrefix(c.r.URL.Path, at); ok && (rest == "" || rest[0] == '/') {
-			return face(c, rest)
-		}
-	}
-	return answer{}, noPath()
-}
-
-// serveCodes answers at /v1/otp.
-func (c *call) serveCodes(rest string) (answer, error) {
-	if c.otp == nil {
+	at, words := c.router.find(c.r.URL.Path)
+	if len(at) == 0 {
 		return answer{}, noPath()
 	}
-	c.mac = c.otp.MAC
-	if rest == "" {
-		if err := c.enter(http.MethodPost, access.ScopeOTPSend); err != nil {
-			return answer{}, err
+	c.words = words
+	for _, e := range at {
+		if e.method == c.r.Method {
+			c.endpoint = e
+			if err := c.enter(); err != nil {
+				return answer{}, err
+			}
+			return e.run(c)
 		}
-		return c.request()
 	}
-	challenge, verb, deeper := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
-	to, known := verbs[verb]
-	if challenge == "" || !known || deeper && verb == "" {
-		return answer{}, noPath()
+	methods := make([]string, len(at))
+	for i, e := range at {
+		methods[i] = e.method
 	}
-	if err := c.enter(to.method, to.scope); err != nil {
-		return answer{}, err
-	}
-	if to.method != http.MethodGet && !plausible(challenge) {
-		return answer{}, unknownChallenge()
-	}
-	return to.run(c, challenge)
+	c.w.Header()["Allow"] = []string{strings.Join(methods, ", ")}
+	return answer{}, publicProblem(codeMethod, "this address takes "+strings.Join(methods, ", "))
 }
 
 // plausible keeps what can be no challenge's id from going any further.
@@ -168,20 +150,16 @@ func plausible(id string) bool {
 	return true
 }
 
-// enter checks method, origin and, unless the operation does it in a snapshot
-// of its own, the key.
-func (c *call) enter(method, scope string) error {
-	if c.r.Method != method {
-		c.w.Header()["Allow"] = []string{method}
-		return publicProblem(codeMethod, "this address takes "+method)
-	}
+// enter checks the origin and, unless the operation does it in a snapshot of its
+// own, the key.
+func (c *call) enter() error {
 	if site := c.r.Header["Sec-Fetch-Site"]; len(c.r.Header["Origin"]) > 0 || len(site) > 0 && (len(site) > 1 || site[0] != "none") {
 		return publicProblem(codeBrowser, "a browser must ask its own server, which has the key and asks here")
 	}
-	if method == http.MethodGet {
+	if c.endpoint.method == http.MethodGet {
 		return nil
 	}
-	return c.db.Read(c.r.Context(), func(q *store.Snap) error { return c.authenticate(q, scope) })
+	return c.db.Read(c.r.Context(), func(q *store.Snap) error { return c.authenticate(q, c.endpoint.scope) })
 }
 
 // answer is what a call is told.

@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -425,17 +424,5 @@ func TestPreferred(t *testing.T) {
 		if got := c.preferred(10 * time.Second); got != want {
 			t.Errorf("%q: %v, want %v", in, got, want)
 		}
-	}
-}
-
-// The calls are those of the documentation, no more.
-func TestVerbs(t *testing.T) {
-	var got []string
-	for v := range verbs {
-		got = append(got, v)
-	}
-	slices.Sort(got)
-	if want := []string{"", "cancel", "resend", "verify"}; !slices.Equal(got, want) {
-		t.Errorf("%q", got)
 	}
 }

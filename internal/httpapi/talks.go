@@ -23,22 +23,7 @@ import (
 // conversationPage is an answer of GET /v1/conversations.
 type conversationPage struct {
 	Conversations []Conversation `json:"conversations"`
-	Next          string         `json:"next,omitempty"` // after= of the next page; "": this was the last
-}
-
-// serveConversations answers at /v1/conversations.
-func (c *call) serveConversations(rest string) (answer, error) {
-	id, verb, deeper := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
-	if rest != "" && (verb != "messages" || !deeper) {
-		return answer{}, noPath()
-	}
-	if err := c.enter(http.MethodGet, access.ScopeConversationRead); err != nil {
-		return answer{}, err
-	}
-	if rest == "" {
-		return c.listConversations()
-	}
-	return c.showConversation(id)
+	Next          string         `json:"next,omitempty" doc:"after= of the next page; \"\": this was the last"`
 }
 
 // listConversations reads one page in one snapshot.
@@ -193,35 +178,16 @@ func readCursor(text string) (conversations.Cursor, bool) {
 // windowReply is where a person's service windows stand.
 type windowReply struct {
 	Contact int64        `json:"contact,omitempty"`
-	Known   bool         `json:"known"` // somebody has this number, or id
+	Known   bool         `json:"known" doc:"somebody has this number, or id"`
 	Windows []windowLine `json:"windows"`
 }
 
 // windowLine is the window on one of our numbers.
 type windowLine struct {
 	Number   string    `json:"number"`
-	Open     bool      `json:"open"`               // free-form text is taken at this moment
-	LastAt   time.Time `json:"last_at,omitzero"`   // when the person last wrote; left out: never
-	ClosesAt time.Time `json:"closes_at,omitzero"` // 24 h later
-}
-
-// serveContacts answers at /v1/contacts.
-func (c *call) serveContacts(rest string) (answer, error) {
-	id, verb, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
-	switch {
-	case rest == "/window":
-		if err := c.enter(http.MethodPost, access.ScopeConversationRead); err != nil {
-			return answer{}, err
-		}
-		return c.lookupWindow()
-	case verb == "window":
-		if err := c.enter(http.MethodGet, access.ScopeConversationRead); err != nil {
-			return answer{}, err
-		}
-		return c.window(id)
-	default:
-		return answer{}, noPath()
-	}
+	Open     bool      `json:"open" doc:"free-form text is taken at this moment"`
+	LastAt   time.Time `json:"last_at,omitzero" doc:"when the person last wrote; left out: never"`
+	ClosesAt time.Time `json:"closes_at,omitzero" doc:"24 h later"`
 }
 
 // window tells of a contact by id: GET /v1/contacts/{id}/window.

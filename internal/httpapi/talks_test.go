@@ -42,7 +42,9 @@ func (h *house) ask(method, path, key, body string, header ...string) told {
 	}
 	w := httptest.NewRecorder()
 	h.server.Public().ServeHTTP(w, r)
-	return told{w.Code, w.Header(), w.Body.Bytes()}
+	a := told{w.Code, w.Header(), w.Body.Bytes()}
+	asDescribed(h.t, method, path, r.Header, body, a)
+	return a
 }
 
 // read decodes a success.

@@ -16,10 +16,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"janela/internal/access"
+	"janela/internal/apitest"
 	"janela/internal/httpapi"
 	"janela/internal/sandbox"
 	"janela/internal/store"
@@ -120,7 +122,24 @@ func (w *world) ask(client, method, path string, body any, headers map[string]st
 	}
 	a.status, a.header, a.text = resp.StatusCode, resp.Header, string(b)
 	w.replies = append(w.replies, a.text)
+	if err := asDescribed(req, payload, a); err != nil {
+		return a, err
+	}
 	return a, json.Unmarshal(b, &a.body)
+}
+
+// checker holds every answer in a script to the description of the API.
+var checker = sync.OnceValues(func() (*apitest.Checker, error) {
+	text, _ := httpapi.OpenAPI()
+	return apitest.New(text)
+})
+
+func asDescribed(req *http.Request, body []byte, a answer) error {
+	c, err := checker()
+	if err != nil {
+		return err
+	}
+	return c.Check(&apitest.Exchange{Method: req.Method, Target: req.URL.RequestURI(), Sent: req.Header, Body: body, Status: a.status, Header: a.header, Answer: []byte(a.text)})
 }
 
 // wants compares an answer with what the script expects: 202, 429/rate-limited,

@@ -10,11 +10,15 @@ import (
 // run may carry it.
 var (
 	sqlOnce = store.SQL(`SELECT m.state FROM once_keys k JOIN messages m ON m.id = k.message_id
-		WHERE k.campaign_id = ?1 AND k.key = ?2`)
+		WHERE k.campaign_id = ?1 AND k.key = ?2
+		UNION ALL SELECT m.state FROM once_keys k JOIN past_messages m ON m.id = k.message_id WHERE k.campaign_id = ?1 AND k.key = ?2`)
 	sqlPutOnce = store.SQL(`INSERT INTO once_keys (campaign_id, key, message_id) VALUES (?1, ?2, ?3)
 		ON CONFLICT (campaign_id, key) DO UPDATE SET message_id = excluded.message_id`)
 	sqlReached = store.SQL(`SELECT m.state FROM contacts p JOIN contacts k ON k.root = p.root
 		JOIN messages m ON m.contact_id = k.id AND m.contact_id > 0 AND m.run_id > 0
+		JOIN runs r ON r.id = m.run_id WHERE p.id = ?1 AND r.campaign_id = ?2 AND r.id <> ?3
+		UNION ALL SELECT m.state FROM contacts p JOIN contacts k ON k.root = p.root
+		JOIN past_messages m ON m.contact_id = k.id AND m.contact_id > 0 AND m.run_id > 0
 		JOIN runs r ON r.id = m.run_id WHERE p.id = ?1 AND r.campaign_id = ?2 AND r.id <> ?3`)
 )
 

@@ -44,10 +44,10 @@ type ReportRow struct {
 // reportRows is how many rows are read in one snapshot.
 const reportRows = 1000
 
-var (
-	// A person wrote if any contact of the same root did, to the same number.
-	// Their time is Meta's, in whole seconds.
-	sqlReport = store.SQL(`SELECT m.id, m.line, m.external_id, CASE WHEN m.kind = 'phone' THEN m.address ELSE '' END, m.state, m.reason, m.code,
+// reportOf reads what a report shows of messages. A person wrote if any contact of
+// the same root did, to the same number. Their time is Meta's, in whole seconds.
+const (
+	reportOf = `SELECT m.id, m.line, m.external_id, CASE WHEN m.kind = 'phone' THEN m.address ELSE '' END, m.state, m.reason, m.code,
 		m.created_at, m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.failed_at,
 		EXISTS (SELECT 1 FROM streams s JOIN contacts p ON p.id = m.contact_id JOIN contacts k ON k.root = p.root
 			JOIN inbound_messages i ON i.contact_id = k.id AND i.number_id = s.number_id AND i.at >= m.accepted_at - 1000
@@ -55,7 +55,13 @@ var (
 		(SELECT COUNT(*) FROM streams s JOIN contacts p ON p.id = m.contact_id JOIN contacts k ON k.root = p.root
 			JOIN inbound_messages i ON i.contact_id = k.id AND i.number_id = s.number_id
 			WHERE s.id = m.stream_id AND (i.answers = m.id OR (i.answers_wamid = m.wamid AND m.wamid <> '')))
-		FROM messages m WHERE m.run_id = ?1 AND m.run_id > 0 AND m.id > ?2 ORDER BY m.id LIMIT ?3`)
+		FROM `
+	reportWhere = ` WHERE m.run_id = ?1 AND m.run_id > 0 AND m.id > ?2`
+)
+
+var (
+	// Those that were moved to the past among the others, in the order of ids.
+	sqlReport  = store.SQL(reportOf + `messages m` + reportWhere + ` UNION ALL ` + reportOf + `past_messages m` + reportWhere + ` ORDER BY 1 LIMIT ?3`)
 	sqlRejects = store.SQL(`SELECT line, reason, detail FROM rejects WHERE run_id = ?1 AND line > ?2 ORDER BY line LIMIT ?3`)
 )
 

@@ -12,6 +12,7 @@ import (
 var personalTables = map[string]string{
 	"identities":       "by which Meta or the business names a person",
 	"messages":         "address and parameters",
+	"past_messages":    "address, as long as the person is known, and Meta's id",
 	"rejects":          "what was wrong with a row of an audience",
 	"pending_consents": "the evidence of a consent that is not confirmed yet",
 	"consent_events":   "the evidence of a consent: texts, addresses",

@@ -40,7 +40,7 @@ import (
 
 // hot are the tables that grow with messages, people and time: no statement
 // walks one.
-var hot = []string{"messages", "identities", "contacts", "consents", "conversations", "inbound_messages", "callbacks", "rejects",
+var hot = []string{"messages", "past_messages", "identities", "contacts", "consents", "conversations", "inbound_messages", "callbacks", "rejects",
 	"once_keys", "consent_events", "service_windows", "message_prices", "foreign_messages", "streams", "tallies", "slots", "runs", "audit",
 	"challenges", "code_sends", "code_decoys", "code_counts", "code_ranges", "code_rates", "code_failures", "code_phones", "code_fallbacks", "idempotent_replies",
 	"hook_payloads", "hook_deliveries", "consent_seals", "pending_consents",

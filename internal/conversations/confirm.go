@@ -33,6 +33,9 @@ var sqlConfirm = store.SQL(`UPDATE conversations SET opened_at = ?4, expires_at 
 // changed nothing, and Recompute must. since is the lesser of the message's old
 // and new times.
 func Confirm(tx *store.Tx, number string, contact, message int64, since, at time.Time) (did bool, err error) {
+	if past(tx, since.Add(-alone)) {
+		return false, nil
+	}
 	n, err := tx.Exec(sqlConfirm, contact, number, message, store.Millis(at), store.Millis(at.Add(Length)), store.Millis(since.Add(-alone)))
 	if err != nil {
 		return false, fmt.Errorf("conversations: confirm the opener of contact %d: %w", contact, err)

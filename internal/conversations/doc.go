@@ -2,7 +2,7 @@
 // windows in which free-form text is allowed. The two are different things.
 //
 // Tables: conversations, inbound_messages, service_windows, message_prices.
-// It reads messages, streams, foreign_messages and contacts.
+// It reads messages, past_messages, streams, foreign_messages and contacts.
 //
 // A conversation begins with the first message the business sends in a
 // category, to one person from one number, and lasts 24 h whatever follows. A

@@ -8,7 +8,7 @@ import (
 	"janela/internal/whatsapp"
 )
 
-// sqlFacts reads what a ledger is made of: the messages of a person (?1, by
+// factsOf reads what a ledger is made of: the messages of a person (?1, by
 // root) on a number (?2) that may lie at or after ?3, and the inbound ones after
 // ?4. The two readings of messages name the terms of their partial indexes. The
 // times are only sifted here; progress.instant decides. CROSS JOIN keeps the
@@ -17,7 +17,7 @@ import (
 // The parameters are cast, here and in the other statements of the hot path,
 // because SQLite prepares a join or a sorted reading anew each time a bare
 // parameter that is compared for equality is bound: 72 µs in place of 5.
-var sqlFacts = store.SQL(`
+const factsOf = `
 	SELECT 0, m.id, m.wamid, s.category, m.state, m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.failed_at, 0, 0, ''
 		FROM contacts c CROSS JOIN messages m CROSS JOIN streams s
 		WHERE c.root = CAST(?1 AS BIGINT) AND m.contact_id = c.id AND m.contact_id > 0 AND m.run_id > 0
@@ -37,7 +37,24 @@ var sqlFacts = store.SQL(`
 	UNION ALL
 	SELECT 2, i.id, i.wamid, '', '', i.at, 0, 0, 0, 0, i.referral, i.answers, i.answers_wamid
 		FROM contacts c CROSS JOIN inbound_messages i
-		WHERE c.root = CAST(?1 AS BIGINT) AND i.contact_id = c.id AND i.number_id = CAST(?2 AS TEXT) AND i.at > ?4 AND i.counts = 1`)
+		WHERE c.root = CAST(?1 AS BIGINT) AND i.contact_id = c.id AND i.number_id = CAST(?2 AS TEXT) AND i.at > ?4 AND i.counts = 1`
+
+var (
+	sqlFacts = store.SQL(factsOf)
+	// With those that were moved to the past, which lie LastNews ago or longer.
+	sqlAllFacts = store.SQL(factsOf + `
+	UNION ALL
+	SELECT 0, m.id, m.wamid, s.category, m.state, m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.failed_at, 0, 0, ''
+		FROM contacts c CROSS JOIN past_messages m CROSS JOIN streams s
+		WHERE c.root = CAST(?1 AS BIGINT) AND m.contact_id = c.id AND m.contact_id > 0
+		AND (m.accepted_at >= ?3 OR m.sent_at >= ?3 OR m.delivered_at >= ?3 OR m.read_at >= ?3)
+		AND s.id = m.stream_id AND s.number_id = CAST(?2 AS TEXT) AND s.dry_run = 0`)
+)
+
+// past reports whether messages at or after an instant may have been moved.
+func past(q store.Querier, from time.Time) bool {
+	return !from.After(q.Now().Add(-whatsapp.LastNews))
+}
 
 // source says from which table a fact came.
 type source int
@@ -81,7 +98,11 @@ func (f *fact) event() (e Event, ok bool) {
 // can still matter then.
 func events(q store.Querier, number string, root int64, from time.Time) ([]Event, error) {
 	var out []Event
-	err := store.Each(q, sqlFacts, func(f *fact) error {
+	stmt := sqlFacts
+	if past(q, from) {
+		stmt = sqlAllFacts
+	}
+	err := store.Each(q, stmt, func(f *fact) error {
 		if e, ok := f.event(); ok && (e.Inbound || !e.At.Before(from)) {
 			out = append(out, e)
 		}

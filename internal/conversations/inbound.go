@@ -30,6 +30,8 @@ var (
 			WHERE k.root = CAST(?1 AS BIGINT) AND m.contact_id = k.id AND m.contact_id > 0 AND m.run_id > 0 AND m.wamid = CAST(?2 AS TEXT)
 		UNION ALL SELECT m.id FROM contacts k CROSS JOIN messages m
 			WHERE k.root = CAST(?1 AS BIGINT) AND m.contact_id = k.id AND m.contact_id > 0 AND m.run_id = 0 AND m.wamid = CAST(?2 AS TEXT)`)
+	sqlAnsweredPast = store.SQL(`SELECT m.id FROM contacts k CROSS JOIN past_messages m
+			WHERE k.root = CAST(?1 AS BIGINT) AND m.contact_id = k.id AND m.contact_id > 0 AND m.wamid = CAST(?2 AS TEXT)`)
 )
 
 // RecordInbound writes down an inbound message, moves the service window and
@@ -49,8 +51,11 @@ func RecordInbound(tx *store.Tx, in Inbound) (id int64, fresh bool, err error) {
 		return 0, false, fmt.Errorf("conversations: inbound message of contact %d, who is not known; learn the sender first", in.Contact)
 	}
 	var answers int64
-	if in.AnswersWamid != "" {
-		if answers, _, err = store.Value[int64](tx, sqlAnswered, p.root, string(in.AnswersWamid)); err != nil {
+	for _, s := range []*store.Stmt{sqlAnswered, sqlAnsweredPast} {
+		if in.AnswersWamid == "" || answers > 0 {
+			break
+		}
+		if answers, _, err = store.Value[int64](tx, s, p.root, string(in.AnswersWamid)); err != nil {
 			return 0, false, fmt.Errorf("conversations: the message that %v answers: %w", in.Wamid, err)
 		}
 	}

@@ -36,6 +36,8 @@ var (
 			WHERE c.root = CAST(?1 AS BIGINT) AND m.contact_id = c.id AND m.contact_id > 0 AND m.run_id > 0 AND s.id = m.stream_id
 		UNION SELECT s.number_id FROM contacts c CROSS JOIN messages m CROSS JOIN streams s
 			WHERE c.root = CAST(?1 AS BIGINT) AND m.contact_id = c.id AND m.contact_id > 0 AND m.run_id = 0 AND s.id = m.stream_id
+		UNION SELECT s.number_id FROM contacts c CROSS JOIN past_messages m CROSS JOIN streams s
+			WHERE c.root = CAST(?1 AS BIGINT) AND m.contact_id = c.id AND m.contact_id > 0 AND s.id = m.stream_id
 		UNION SELECT f.number_id FROM contacts c CROSS JOIN foreign_messages f WHERE c.root = CAST(?1 AS BIGINT) AND f.contact_id = c.id
 		UNION SELECT i.number_id FROM contacts c CROSS JOIN inbound_messages i WHERE c.root = CAST(?1 AS BIGINT) AND i.contact_id = c.id
 		UNION SELECT v.number_id FROM contacts c CROSS JOIN conversations v WHERE c.root = CAST(?1 AS BIGINT) AND v.contact_id = c.id

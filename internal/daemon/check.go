@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"janela/internal/httpapi"
+	"janela/internal/retention"
 	"janela/internal/tomlfile"
 	"janela/internal/whatsapp"
 )
@@ -48,6 +49,7 @@ func (c *Config) check(doc *tomlfile.Document) tomlfile.Problems {
 	k.otp()
 	k.keywords()
 	k.hooks()
+	k.retention()
 	k.http()
 	k.backup()
 	return k.out
@@ -100,6 +102,21 @@ func (k *checker) whatsapp() {
 	k.atLeast("whatsapp.resend_after", w.ResendAfter, time.Minute)
 	if w.Senders < 1 || w.Senders > 1000 {
 		k.fault("whatsapp.senders", "senders must be from 1 to 1000", "64 suits most")
+	}
+}
+
+// retention wants nothing to go of which Meta may still tell.
+func (k *checker) retention() {
+	r := k.cfg.Retention
+	for _, one := range []struct {
+		key         string
+		have, least int
+		why         string
+	}{{"messages_days", r.MessagesDays, int(retention.LeastMessages / days(1)), "Meta may tell of a message for so long"},
+		{"callbacks_days", r.CallbacksDays, int(retention.LeastCallbacks / days(1)), "Meta may post a callback again"}} {
+		if one.have != 0 && (one.have < one.least || one.have > 36500) {
+			k.fault("retention."+one.key, fmt.Sprintf("%d days cannot be", one.have), fmt.Sprintf("write at least %d, because %s; or 0: for ever", one.least, one.why))
+		}
 	}
 }
 

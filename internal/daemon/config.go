@@ -17,6 +17,7 @@ type Config struct {
 	Optin     OptinConfig     `toml:"optin"`
 	OTP       OTPConfig       `toml:"otp"`
 	Hooks     []HookConfig    `toml:"hooks"`
+	Retention RetentionConfig `toml:"retention"`
 	HTTP      HTTPConfig      `toml:"http"`
 	Backup    BackupConfig    `toml:"backup"`
 	Log       LogConfig       `toml:"log"`
@@ -161,6 +162,15 @@ type FallbackConfig struct {
 	PerDay     int     `toml:"per_day"`     // of one phone
 }
 
+// RetentionConfig is how long things are kept. Days; 0: for ever.
+type RetentionConfig struct {
+	MessagesDays  int `toml:"messages_days"`  // after a message has ended it is moved to the past
+	CallbacksDays int `toml:"callbacks_days"` // Meta's callbacks as they came
+}
+
+// days is a number of days.
+func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
+
 // HTTPConfig is where the daemon listens.
 type HTTPConfig struct {
 	Listen      string `toml:"listen"`
@@ -186,9 +196,10 @@ func Defaults() Config {
 		Optin: OptinConfig{KeyFile: "var/optin.key", ConfirmWords: []string{"CONFIRMO", "CONFIRM"}, Confirm: confirmStop, ConfirmAll: confirmStopAll, ConfirmCodes: confirmStopCodes},
 		OTP: OTPConfig{KeyFile: "var/otp.key", Countries: []string{"BR"}, RequireClientIP: true, MaxSends: 1000, MuteFor: time.Hour,
 			Limits: otp.DefaultLimits(), Fallback: FallbackConfig{Share: 0.2, PerDay: 2}},
-		Backup: defaultBackup,
-		HTTP:   HTTPConfig{Listen: "127.0.0.1:8790", WebhookPath: "/webhooks/whatsapp"},
-		Log:    LogConfig{Level: "info", Format: "auto"},
+		Backup:    defaultBackup,
+		Retention: RetentionConfig{MessagesDays: 90, CallbacksDays: 90},
+		HTTP:      HTTPConfig{Listen: "127.0.0.1:8790", WebhookPath: "/webhooks/whatsapp"},
+		Log:       LogConfig{Level: "info", Format: "auto"},
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"janela/internal/httpapi"
 	"janela/internal/intake"
 	"janela/internal/outbox"
+	"janela/internal/retention"
 	"janela/internal/sandbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -65,6 +66,7 @@ type Daemon struct {
 	intake        *intake.Intake
 	hooks         *hooks.Hooks
 	feed          *feed.Feed
+	retention     *retention.Retention
 	ledger        *optin.Ledger
 	otp           *otp.OTP // nil: no codes are configured
 	api           *httpapi.Server
@@ -142,6 +144,7 @@ func (d *Daemon) build(ctx context.Context) error {
 		return err
 	}
 	d.feed = feed.New(feed.Config{DB: d.db, Hooks: d.hooks, Log: d.log})
+	d.retention = retention.New(retention.Config{DB: d.db, Messages: days(d.cfg.Retention.MessagesDays), Callbacks: days(d.cfg.Retention.CallbacksDays), Log: d.log})
 	codes, err := d.openCodes()
 	if err != nil {
 		return err
@@ -305,6 +308,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.loop(ctx, &rooms, "scheduler", d.scheduler.Run)
 	d.loop(ctx, &rooms, "campaigns", d.campaigns.Run)
 	d.loop(ctx, &rooms, "replies", func(ctx context.Context) error { return access.Run(ctx, d.db, d.log) })
+	d.loop(ctx, &rooms, "retention", d.retention.Run)
 	if d.otp != nil {
 		d.loop(ctx, &rooms, "codes", d.otp.Run)
 	}

@@ -87,7 +87,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 		descReachReserve, descReachLeft, descCodesLive, descCodesBudget} {
 		ch <- d
 	}
-	for _, d := range slices.Concat(machineDescs, hearingDescs, paceDescs, backupDescs) {
+	for _, d := range slices.Concat(machineDescs, hearingDescs, paceDescs, backupDescs, retentionDescs) {
 		ch <- d
 	}
 }
@@ -159,6 +159,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		if err != nil {
 			return err
 		}
+		if err := m.past(q, gauge); err != nil {
+			return err
+		}
 		if r := m.d.dispatch.Reach(q.Now()); r.Limit > 0 {
 			gauge(descReached, float64(r.People))
 			gauge(descReachLimit, float64(r.Limit))
@@ -184,6 +187,8 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	counter(descCallbacks, s.Applied.Load(), "applied")
 	counter(descCallbacks, s.Failed.Load(), "failed")
 	counter(descCommits, m.d.db.Commits())
+	counter(descMoved, m.d.retention.Moved.Load())
+	counter(descRemoved, m.d.retention.Callbacks.Load())
 	gauge(descAlerts, float64(alerts))
 	m.machine(gauge)
 	m.paces(gauge)

@@ -8,7 +8,8 @@
 //
 //	identities, consent_events, consents, consent_reviews,
 //	pending_consents
-//	messages, streams, conversations, inbound_messages, service_windows
+//	messages, past_messages, streams, conversations, inbound_messages,
+//	service_windows
 //	challenges (by the messages that carried codes), callbacks (by their bytes)
 //
 // What people wrote to the business is not kept but in Meta's callbacks as they

@@ -38,7 +38,12 @@ var (
 		SELECT m.id, m.contact_id, s.number_id, s.category, s.template, s.language, s.campaign_id, m.address, m.params, m.state, m.reason,
 			m.created_at, m.claimed_at, m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.failed_at
 		FROM contacts c CROSS JOIN messages m CROSS JOIN streams s
-		WHERE c.root = CAST(?1 AS BIGINT) AND m.contact_id = c.id AND m.contact_id > 0 AND m.run_id = 0 AND s.id = m.stream_id`)
+		WHERE c.root = CAST(?1 AS BIGINT) AND m.contact_id = c.id AND m.contact_id > 0 AND m.run_id = 0 AND s.id = m.stream_id
+		UNION ALL
+		SELECT m.id, m.contact_id, s.number_id, s.category, s.template, s.language, s.campaign_id, m.address, '', m.state, m.reason,
+			m.created_at, m.claimed_at, m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.failed_at
+		FROM contacts c CROSS JOIN past_messages m CROSS JOIN streams s
+		WHERE c.root = CAST(?1 AS BIGINT) AND m.contact_id = c.id AND m.contact_id > 0 AND s.id = m.stream_id`)
 )
 
 // rowsOf reads all rows of a person, and makes of each what the file has.

@@ -27,6 +27,7 @@ var Personal = map[string]string{
 	"consent_events":   "the evidence is blanked; its hash stays in the seal",
 	"consent_reviews":  "the text is blanked",
 	"messages":         "address, parameters and Meta's id are blanked; what is queued is cancelled",
+	"past_messages":    "address and Meta's id are blanked; what a message said went when it was moved there",
 	"callbacks":        "those that name the person are emptied",
 	"hook_payloads":    "those that name the person and have not arrived are emptied",
 	"pending_consents": "removed",

@@ -48,7 +48,9 @@ var (
 	sqlArrived = store.SQL(`SELECT COALESCE(MAX(m.delivered_at), 0), COALESCE(MAX(m.read_at), 0) FROM contacts p CROSS JOIN contacts k CROSS JOIN messages m
 		WHERE p.id = ?1 AND k.root = p.root AND m.contact_id = k.id AND m.contact_id > 0 AND m.run_id > 0
 		UNION ALL SELECT COALESCE(MAX(m.delivered_at), 0), COALESCE(MAX(m.read_at), 0) FROM contacts p CROSS JOIN contacts k CROSS JOIN messages m
-		WHERE p.id = ?1 AND k.root = p.root AND m.contact_id = k.id AND m.contact_id > 0 AND m.run_id = 0`)
+		WHERE p.id = ?1 AND k.root = p.root AND m.contact_id = k.id AND m.contact_id > 0 AND m.run_id = 0
+		UNION ALL SELECT COALESCE(MAX(m.delivered_at), 0), COALESCE(MAX(m.read_at), 0) FROM contacts p CROSS JOIN contacts k CROSS JOIN past_messages m
+		WHERE p.id = ?1 AND k.root = p.root AND m.contact_id = k.id AND m.contact_id > 0`)
 	sqlUndeliverable = store.SQL(`SELECT ` + setbackColumns + ` FROM setbacks WHERE undeliverable_at > 0
 		AND (undeliverable_at, contact_id) > (?1, ?2) ORDER BY undeliverable_at, contact_id LIMIT ?3`)
 	sqlUndeliverables = store.SQL(`SELECT COUNT(*) FROM setbacks WHERE undeliverable_at > 0`)

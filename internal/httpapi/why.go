@@ -76,7 +76,7 @@ type WhyMessage struct {
 	Window     *WhyWindow        `json:"window,omitempty"`   // of a free-form message
 }
 
-var sqlEnded = store.SQL(`SELECT ended_at FROM messages WHERE id = ?1`)
+var sqlEnded = store.SQL(`SELECT ended_at FROM messages WHERE id = ?1 UNION ALL SELECT ended_at FROM past_messages WHERE id = ?1`)
 
 // why explains a message id, a wamid, or a number.
 func (s *Server) why(w http.ResponseWriter, r *http.Request) error {

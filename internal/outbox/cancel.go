@@ -51,7 +51,7 @@ func CancelStream(tx *store.Tx, stream int64, limit int, reason string) ([]Outco
 func CancelMessages(tx *store.Tx, ids []int64, reason string) ([]Outcome, error) {
 	var hit []Message
 	for _, id := range ids {
-		m, ok, err := ByID(tx, id)
+		m, ok, err := present(tx, id)
 		if err != nil {
 			return nil, err
 		}

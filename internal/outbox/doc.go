@@ -1,6 +1,7 @@
 // Package outbox keeps the messages: what is to be sent, what was handed out,
 // and what became of it. It is the only writer of the tables streams, tallies,
-// messages, foreign_messages, holds, resends and watermarks.
+// messages, past_messages, retention, foreign_messages, holds, resends and
+// watermarks.
 //
 // A message's life:
 //
@@ -27,6 +28,10 @@
 //     at most, by a row whose key it is; both copies are told apart by attempt
 //   - every transition is a compare-and-set, and moves the tallies with it:
 //     the tallies of a stream always add up to its messages
+//   - a message stands in messages or in past_messages. What is there has ended at
+//     least whatsapp.LastNews ago, and so has everything that is known of it: who
+//     asks for younger things need not look there. One that is heard of again
+//     comes back, and is never sent
 //   - statuses are facts kept as times: any order of arrival, any number of
 //     repetitions, the same row
 package outbox

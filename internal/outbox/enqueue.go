@@ -23,7 +23,8 @@ type New struct {
 }
 
 // Person-wide uniqueness within a run: the unique index covers the contact, the
-// NOT EXISTS the other contacts that were found to be the same person.
+// NOT EXISTS the other contacts that were found to be the same person. The past is
+// not asked: nothing of a run goes there before the run is over.
 var sqlEnqueue = store.SQL(`INSERT INTO messages (id, stream_id, run_id, contact_id, address, kind, params, reply_to, line, external_id,
 		state, reason, not_before, deadline, created_at, ended_at)
 	SELECT ?1, ?2, CAST(?3 AS INTEGER), CAST(?4 AS INTEGER), ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16

@@ -13,9 +13,11 @@ var ErrSending = errors.New("outbox: a message to this person is on its way at t
 
 var (
 	sqlNamesOf = store.SQL(`SELECT id, state, wamid FROM messages WHERE contact_id = ?1 AND contact_id > 0 AND run_id > 0
-		UNION ALL SELECT id, state, wamid FROM messages WHERE contact_id = ?1 AND contact_id > 0 AND run_id = 0`)
+		UNION ALL SELECT id, state, wamid FROM messages WHERE contact_id = ?1 AND contact_id > 0 AND run_id = 0
+		UNION ALL SELECT id, state, wamid FROM past_messages WHERE contact_id = ?1 AND contact_id > 0`)
 	sqlForeignOf     = store.SQL(`SELECT wamid FROM foreign_messages WHERE contact_id = ?1`)
 	sqlForget        = store.SQL(`UPDATE messages SET address = '', params = '', reply_to = '', external_id = '', wamid = ?2 WHERE id = ?1`)
+	sqlForgetPast    = store.SQL(`UPDATE past_messages SET address = '', external_id = '', wamid = ?2 WHERE id = ?1`)
 	sqlForgetForeign = store.SQL(`UPDATE foreign_messages SET wamid = ?2 WHERE wamid = ?1`)
 	// sqlStrangers walks the messages to people whom nobody knew, by their key.
 	sqlStrangers = store.SQL(`SELECT id FROM messages WHERE id > ?1 AND contact_id = 0 AND address = CAST(?2 AS TEXT) ORDER BY id`)
@@ -52,7 +54,11 @@ func Forget(tx *store.Tx, contact int64, reason string, rename func(message int6
 				return nil, nil, err
 			}
 		}
-		if err := tx.One(sqlForget, r.id, name); err != nil {
+		n, err := tx.Exec(sqlForget, r.id, name)
+		if err == nil && n == 0 {
+			err = tx.One(sqlForgetPast, r.id, name)
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 		ids = append(ids, r.id)

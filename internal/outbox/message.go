@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"slices"
 	"time"
 
 	"janela/internal/store"
@@ -71,8 +72,18 @@ var (
 	sqlOfContactOnce = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE contact_id = ?1 AND contact_id > 0 AND run_id = 0 ORDER BY id DESC LIMIT ?2`)
 )
 
-// ByID returns a message.
+// ByID returns a message. Of one that was moved to the past, what it said is not
+// known any more.
 func ByID(q store.Querier, id int64) (Message, bool, error) {
+	m, ok, err := present(q, id)
+	if err != nil || ok {
+		return m, ok, err
+	}
+	return store.Get[Message](q, sqlPastMessage, id)
+}
+
+// present returns a message that was not moved.
+func present(q store.Querier, id int64) (Message, bool, error) {
 	return store.Get[Message](q, sqlMessage, id)
 }
 
@@ -99,7 +110,9 @@ func idByWamid(q store.Querier, w whatsapp.Wamid, people []int64) (id int64, ok 
 		if w == "" || ok || err != nil {
 			break
 		}
-		id, ok, err = store.Value[int64](q, sqlNamed, contact, string(w))
+		if id, ok, err = store.Value[int64](q, sqlNamed, contact, string(w)); err == nil && !ok {
+			id, ok, err = store.Value[int64](q, sqlPastNamed, contact, string(w))
+		}
 	}
 	return id, ok, err
 }
@@ -111,15 +124,19 @@ func (m *Message) name(w whatsapp.Wamid) {
 	}
 }
 
-// OfContact returns a contact's latest messages, at most limit of campaigns and
-// limit of single ones.
+// OfContact returns a contact's latest messages, at most limit of campaigns,
+// limit of single ones, and limit of the past.
 func OfContact(q store.Querier, contact int64, limit int) ([]Message, error) {
 	runs, err := store.All[Message](q, sqlOfContactRuns, contact, limit)
 	if err != nil {
 		return nil, err
 	}
 	once, err := store.All[Message](q, sqlOfContactOnce, contact, limit)
-	return append(runs, once...), err
+	if err != nil {
+		return nil, err
+	}
+	past, err := store.All[Message](q, sqlPastOfContact, contact, limit)
+	return slices.Concat(runs, once, past), err
 }
 
 // Outcome says that a message changed its state. Since is the earliest instant

@@ -37,6 +37,7 @@ type observed struct {
 	Message        // as it is with all of them; without parameters and what else statuses do not ask
 	stored  string // the wamid that stands in the table
 	changed bool
+	past    bool // it stands in past_messages, until something changes
 	dated   bool // its instant is that of one of the statuses
 	inside  bool // where dated: it lay in a service window
 }
@@ -94,6 +95,10 @@ func (b *Observing) row(o Observation) (*observed, bool, error) {
 		return row, ok, nil
 	}
 	got, ok, err := store.Get[observed](b.tx, sqlObserved, id)
+	if err == nil && !ok {
+		got, ok, err = store.Get[observed](b.tx, sqlPastObserved, id)
+		got.past = true
+	}
 	if err != nil || !ok {
 		return nil, false, err
 	}
@@ -178,7 +183,8 @@ func (b *Observing) Observe(o Observation) (changed, found bool, err error) {
 	if err := b.c.moved(&before, &after); err != nil {
 		return false, true, err
 	}
-	row.Message, row.changed = after, true
+	row.changed = row.changed || !row.past || after != before // one that is past comes back for news alone
+	row.Message = after
 	return len(b.c.out) > told, true, nil
 }
 
@@ -189,6 +195,11 @@ func (b *Observing) Write() ([]Outcome, error) {
 	for _, m := range b.order {
 		if !m.changed {
 			continue
+		}
+		if m.past {
+			if err := takeBack(b.tx, m.ID); err != nil {
+				return nil, err
+			}
 		}
 		err := b.tx.One(sqlObserve, m.ID, string(m.State), m.SentAt, m.DeliveredAt, m.ReadAt, m.FailedAt, m.Reason, m.Code, m.inside, now, m.dated)
 		if err == nil && string(m.Wamid) != m.stored {

@@ -60,7 +60,7 @@ func Settle(tx *store.Tx, results []Result) ([]Outcome, error) {
 			}
 			continue
 		}
-		before, ok, err := ByID(tx, r.Message)
+		before, ok, err := present(tx, r.Message)
 		if err != nil {
 			return nil, err
 		}

@@ -235,7 +235,7 @@ func expectState(w *world, l line) error {
 // expect-states read=3 refused=1.
 func expectStates(w *world, l line) error {
 	w.settle()
-	got, err := w.rows("SELECT state || '=' || count(*) FROM messages GROUP BY state ORDER BY state")
+	got, err := w.rows("SELECT state || '=' || count(*) FROM (SELECT state FROM messages UNION ALL SELECT state FROM past_messages) GROUP BY state ORDER BY state")
 	if err != nil {
 		return err
 	}

@@ -106,7 +106,7 @@ func (w *world) noneTwice() error {
 // sendsHaveRows: what Meta accepted stands in a row that says it may have been
 // sent, and nobody got one run twice.
 func (w *world) sendsHaveRows() error {
-	rows, err := w.rows("SELECT 'm' || id, address, state, 'r' || run_id FROM messages")
+	rows, err := w.rows("SELECT 'm' || id, address, state, 'r' || run_id FROM messages UNION ALL SELECT 'm' || id, address, state, 'r' || run_id FROM past_messages")
 	if err != nil {
 		return err
 	}
@@ -175,12 +175,14 @@ func (w *world) allSettled() error {
 	return err
 }
 
-// talliesAdd: the tallies of every stream are its messages.
+// talliesAdd: the tallies of every stream are its messages, also those that were
+// moved to the past.
 func (w *world) talliesAdd() error {
 	const reason = "CASE WHEN state IN ('refused','cancelled','failed','expired','unknown') THEN reason ELSE '' END"
 	wrong, err := w.rows(`SELECT 's' || stream_id, state, reason, SUM(a), SUM(b) FROM (
 		SELECT stream_id, state, reason, n AS a, 0 AS b FROM tallies UNION ALL
-		SELECT stream_id, state, ` + reason + `, 0, count(*) FROM messages GROUP BY 1, 2, 3)
+		SELECT stream_id, state, ` + reason + `, 0, count(*) FROM messages GROUP BY 1, 2, 3 UNION ALL
+		SELECT stream_id, state, ` + reason + `, 0, count(*) FROM past_messages GROUP BY 1, 2, 3)
 		GROUP BY 1, 2, 3 HAVING SUM(a) <> SUM(b)`)
 	if err == nil && len(wrong) > 0 {
 		err = fmt.Errorf("tallies differ from messages (stream | state | reason | tally | messages):\n%s", strings.Join(wrong, "\n"))
@@ -206,6 +208,7 @@ func (w *world) ledgerIsPure() error {
 	defer func() { _ = db.Close() }()
 	rows, err := w.rows(`SELECT DISTINCT 'c' || contact_id, 'n' || number_id FROM (
 		SELECT m.contact_id, s.number_id FROM messages m JOIN streams s ON s.id = m.stream_id WHERE m.contact_id > 0
+		UNION SELECT m.contact_id, s.number_id FROM past_messages m JOIN streams s ON s.id = m.stream_id WHERE m.contact_id > 0
 		UNION SELECT contact_id, number_id FROM foreign_messages UNION SELECT contact_id, number_id FROM inbound_messages
 		UNION SELECT contact_id, number_id FROM conversations)`)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 type sandboxFlags struct {
 	listen, token, secret, verify, webhook, journal, waba, number, tier string
 	seed                                                                int64
-	quiet                                                               bool
+	quiet, unconnected                                                  bool
 	latency                                                             time.Duration
 	rate                                                                int
 }
@@ -49,6 +49,7 @@ func newSandbox() *cobra.Command {
 	fl.StringVar(&f.number, "number", "200000000000001", "phone_number_id")
 	fl.Int64Var(&f.seed, "seed", 1, "the same seed, the same fates")
 	fl.BoolVar(&f.quiet, "quiet", false, "no misbehaviour at all")
+	fl.BoolVar(&f.unconnected, "unconnected", false, "as Meta is before janela connect: no callback address, and the account not subscribed")
 	fl.DurationVar(&f.latency, "latency", 0, "of an answer")
 	fl.StringVar(&f.tier, "messaging-limit", "", "TIER_2K and the like: different people in 24 hours before 131048; left out: nobody is counted")
 	fl.IntVar(&f.rate, "rate", 0, "messages per second and number before 130429; 0: no limit")
@@ -60,7 +61,10 @@ func runSandbox(f *sandboxFlags) error {
 	cfg := sandbox.Config{Token: f.token, AppSecret: f.secret, VerifyToken: f.verify, WebhookURL: f.webhook, Seed: f.seed,
 		Journal: f.journal, RatePerSecond: f.rate, MessagingLimit: f.tier != "", Profile: sandbox.Default(), Logger: log,
 		WABAs:     []sandbox.WABA{{ID: f.waba, Name: "Sandbox", Numbers: []sandbox.Number{{ID: f.number, Display: "+1 202-555-0100", VerifiedName: "Sandbox", MessagingLimit: f.tier}}}},
-		Templates: sandbox.DefaultTemplates(f.waba)}
+		Templates: append(sandbox.DefaultTemplates(f.waba), sandbox.HelloWorld(f.waba))}
+	if f.unconnected {
+		cfg.WebhookURL, cfg.WABAs[0].Unsubscribed = "", true
+	}
 	if f.quiet {
 		cfg.Profile = sandbox.Quiet()
 	}

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,9 @@ func (s *Sandbox) accept(q *request, num *number, f *Fault) (*accepted, *graphEr
 		if q.Text != nil {
 			out.text = q.Text.Body
 		}
+	}
+	if s.app.recipients != nil && !slices.Contains(s.app.recipients, digitsOf(q.To)) {
+		return nil, refuse(131030, "Recipient phone number not in allowed list: Add recipient phone number to recipient list and try again.")
 	}
 	if e := s.checkMedia(num, out.media, now); e != nil {
 		return nil, e
@@ -115,7 +119,7 @@ func (s *Sandbox) destine(r *record, q *request, k kind, luck fate, f *Fault, no
 	if k.category == "service" && !open {
 		r.flags |= flagNoWindow
 	}
-	if s.url == "" || f != nil && f.Kind == FaultSilence {
+	if !s.reachable() || f != nil && f.Kind == FaultSilence {
 		r.flags |= flagSilent
 	}
 	check := s.byIndex[r.number].IdentityCheck

@@ -62,6 +62,7 @@ type Number struct {
 	Quality        string `json:"quality_rating"`                            // GREEN
 	Throughput     string `json:"throughput"`                                // STANDARD
 	MessagingLimit string `json:"whatsapp_business_manager_messaging_limit"` // TIER_100K
+	NameStatus     string `json:"name_status"`                               // APPROVED
 	IdentityCheck  bool   `json:"identity_key_check"`                        // callbacks carry people's identity hashes; see /{number}/settings
 }
 

@@ -131,6 +131,15 @@ func DefaultTemplates(waba string) []Template {
 	return list
 }
 
+// HelloWorld is the template that Meta gives a new business account to try with.
+func HelloWorld(waba string) Template {
+	return Template{WABA: waba, Name: "hello_world", Language: "en_US", Category: "UTILITY", Status: "APPROVED", Quality: "UNKNOWN",
+		Components: json.RawMessage(`[
+{"type":"HEADER","format":"TEXT","text":"Hello World"},
+{"type":"BODY","text":"Welcome! This message shows that your business can send from the Cloud API."},
+{"type":"FOOTER","text":"WhatsApp Business Platform sample message"}]`)}
+}
+
 func plainMarketing(name, status, text string) Template {
 	components := []map[string]any{{"type": "BODY", "text": text, "example": map[string]any{"body_text": [][]string{{"Ana"}}}}}
 	return Template{Name: name, Language: "pt_BR", Category: "MARKETING", Status: status, Components: marshalled(components)}

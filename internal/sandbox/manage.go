@@ -25,6 +25,7 @@ import (
 //	GET    /numbers          what is read of them
 //	POST   /numbers          a Number             what is read of it, and its identity_key_check
 //	POST   /token            {"token"}
+//	GET    /app              the App               POST an AppChange
 //	POST   /webhooks/hold    {"hold": true}
 //	POST   /webhooks/raw     the body to post as it is
 //	POST   /webhooks/verify  the handshake
@@ -91,6 +92,8 @@ func (s *Sandbox) Manage() http.Handler {
 	mux.HandleFunc("POST /templates", act(s.SetTemplate))
 	mux.HandleFunc("PUT /templates", act(s.AddTemplate))
 	mux.HandleFunc("POST /accounts", act(s.SetAccount))
+	mux.HandleFunc("GET /app", func(w http.ResponseWriter, _ *http.Request) { manageAnswer(w, http.StatusOK, s.App()) })
+	mux.HandleFunc("POST /app", act(s.SetApp))
 	mux.HandleFunc("GET /numbers", s.getNumbers)
 	mux.HandleFunc("POST /numbers", act(s.changeNumber))
 	mux.HandleFunc("POST /token", act(func(in struct {

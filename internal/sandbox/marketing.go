@@ -52,12 +52,14 @@ func (r *record) priced(category string) string {
 	return category
 }
 
-// AccountChange is what becomes of a business account's marketing. Nil fields
+// AccountChange is what becomes of a business account. Nil fields
 // stay as they are.
 type AccountChange struct {
 	ID        string `json:"id"`                  // empty: the first business account
 	Onboarded *bool  `json:"onboarded,omitempty"` // to the Marketing Messages API
 	OnCloud   *bool  `json:"on_cloud,omitempty"`  // marketing may also go by the Cloud API
+
+	Subscribed *bool `json:"subscribed,omitempty"` // to the app: without it no callbacks
 }
 
 // SetAccount changes an account. It posts no webhook, and a restart forgets it.
@@ -76,6 +78,9 @@ func (s *Sandbox) SetAccount(c AccountChange) error {
 	}
 	if c.OnCloud != nil {
 		a.NoCloudMarketing = !*c.OnCloud
+	}
+	if c.Subscribed != nil {
+		a.subscribed = *c.Subscribed
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func (n *number) node() map[string]any {
 		"status": n.Status, "quality_rating": n.Quality,
 		"throughput": map[string]any{"level": n.Throughput},
 		"whatsapp_business_manager_messaging_limit": n.MessagingLimit,
-		"name_status": "APPROVED", "code_verification_status": "VERIFIED", "platform_type": "CLOUD_API",
+		"name_status": n.NameStatus, "code_verification_status": "VERIFIED", "platform_type": "CLOUD_API",
 		"account_mode": "SANDBOX", "is_on_biz_app": false, "is_official_business_account": false,
 		"health_status": health("PHONE_NUMBER", n.ID, n.Status == "CONNECTED"),
 	}
@@ -156,21 +156,33 @@ func (s *Sandbox) subscribedApps(c *call, a *account) {
 	switch c.r.Method {
 	case http.MethodGet:
 		s.mu.Lock()
-		on := a.subscribed
+		on, override := a.subscribed, a.override
 		s.mu.Unlock()
 		apps := []any{}
 		if on {
-			apps = append(apps, map[string]any{"whatsapp_business_api_data": map[string]any{
-				"id": decimal(s.cfg.Seed, 15, "app"), "link": "https://sandbox.example/", "name": "janela sandbox",
-			}})
+			one := map[string]any{"whatsapp_business_api_data": map[string]any{
+				"id": s.app.id, "link": "https://sandbox.example/", "name": "janela sandbox",
+			}}
+			if override != "" {
+				one["override_callback_uri"] = override
+			}
+			apps = append(apps, one)
 		}
 		s.answer(c.w, http.StatusOK, map[string]any{"data": apps})
 	case http.MethodPost, http.MethodDelete:
+		in, e := formOf(c, "override_callback_uri", "verify_token")
+		if override := in["override_callback_uri"]; e == nil && override != "" {
+			e = s.handshake(c.r.Context(), override, in["verify_token"])
+		}
+		if e != nil {
+			s.answerError(c.w, e)
+			return
+		}
 		s.mu.Lock()
 		on := c.r.Method == http.MethodPost
 		err := s.note(line{Subscribed: &subscribedLine{a.ID, on}})
 		if err == nil {
-			a.subscribed = on
+			a.subscribed, a.override = on, in["override_callback_uri"]
 		}
 		s.mu.Unlock()
 		if err != nil {

@@ -80,7 +80,7 @@ func repeated(list []event, luck fate) []event {
 // addHook queues a ready body, after its journal line. The caller holds the
 // lock.
 func (s *Sandbox) addHook(waba string, body []byte, now time.Time) error {
-	if s.url == "" {
+	if !s.reachable() {
 		return nil
 	}
 	s.nextHook++

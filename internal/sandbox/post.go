@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -79,12 +80,15 @@ type batch struct {
 func (s *Sandbox) due(now time.Time) (*batch, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.hold || s.url == "" {
+	if s.hold || !s.reachable() {
 		return nil, -1
 	}
-	b := &batch{url: s.url}
+	b := &batch{}
 	for s.queue.Len() > 0 && s.queue.events[0].due <= now.UnixMilli() && len(b.events) < s.profile.Batch {
 		if s.queue.events[0].hook != nil && len(b.events) > 0 {
+			break
+		}
+		if to := s.addressOf(&s.queue.events[0]); len(b.events) > 0 && to != b.url {
 			break
 		}
 		e := s.queue.take()
@@ -92,6 +96,7 @@ func (s *Sandbox) due(now time.Time) (*batch, time.Duration) {
 			s.forget([]event{e})
 			continue
 		}
+		b.url = s.addressOf(&e)
 		b.events = append(b.events, e)
 		if e.hook != nil {
 			b.body = e.hook.body
@@ -121,8 +126,16 @@ func (s *Sandbox) due(now time.Time) (*batch, time.Duration) {
 // failure at this moment.
 func (s *Sandbox) wanted(e *event) bool {
 	if e.hook != nil {
+		for _, f := range fieldsOf(e.hook.body) {
+			if !s.app.posts(f) {
+				return false
+			}
+		}
 		a := s.accounts[e.hook.waba]
-		return a == nil || a.subscribed
+		return s.addressOf(e) != "" && (a == nil || a.subscribed)
+	}
+	if !s.app.posts("messages") || s.addressOf(e) == "" {
+		return false
 	}
 	r := s.ledger.get(int(e.rec))
 	if r.flags&flagHeld != 0 && r.code == 0 && r.state == stateAccepted {
@@ -245,8 +258,13 @@ func (s *Sandbox) VerifyWebhook(ctx context.Context) error {
 	if to == "" {
 		return errors.New("sandbox: no webhook URL is set")
 	}
+	return s.challenge(ctx, to, s.cfg.VerifyToken)
+}
+
+// challenge does the handshake with an address.
+func (s *Sandbox) challenge(ctx context.Context, to, verifyToken string) error {
 	challenge := decimal(s.cfg.Seed, 10, "challenge", strconv.FormatUint(s.traces.Add(1), 10))
-	q := url.Values{"hub.mode": {"subscribe"}, "hub.challenge": {challenge}, "hub.verify_token": {s.cfg.VerifyToken}}
+	q := url.Values{"hub.mode": {"subscribe"}, "hub.challenge": {challenge}, "hub.verify_token": {verifyToken}}
 	sep := "?"
 	if strings.Contains(to, "?") {
 		sep = "&"
@@ -276,10 +294,37 @@ func (s *Sandbox) SetWebhook(to string) error {
 		return err
 	}
 	s.mu.Lock()
-	s.url = to
+	s.url, s.app.registered = to, to != ""
 	s.mu.Unlock()
 	s.kick()
 	return nil
+}
+
+// reachable reports whether there is any address for callbacks. The caller holds
+// the lock.
+func (s *Sandbox) reachable() bool {
+	for _, a := range s.accounts {
+		if a.override != "" {
+			return true
+		}
+	}
+	return s.url != ""
+}
+
+// addressOf is where an event is posted. News of templates and of the account
+// never follow an account's own address (Meta: Webhook overrides). The caller
+// holds the lock.
+func (s *Sandbox) addressOf(e *event) string {
+	var a *account
+	if e.hook == nil {
+		a = s.byIndex[s.ledger.get(int(e.rec)).number].account
+	} else if slices.Equal(fieldsOf(e.hook.body), []string{"messages"}) {
+		a = s.accounts[e.hook.waba]
+	}
+	if a != nil && a.override != "" {
+		return a.override
+	}
+	return s.url
 }
 
 // HoldWebhooks keeps due webhooks back, or lets them go again.
@@ -294,7 +339,7 @@ func (s *Sandbox) HoldWebhooks(hold bool) {
 func (s *Sandbox) PostRaw(body []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.url == "" {
+	if !s.reachable() {
 		return errors.New("sandbox: no webhook URL is set")
 	}
 	err := s.addHook("", bytes.Clone(body), time.Now())

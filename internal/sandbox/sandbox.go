@@ -25,6 +25,7 @@ type Sandbox struct {
 	mu        sync.Mutex
 	token     string
 	url       string
+	app       app
 	hold      bool
 	accounts  map[string]*account
 	numbers   map[string]*number
@@ -48,6 +49,7 @@ type Sandbox struct {
 type account struct {
 	WABA
 	subscribed bool
+	override   string // where its callbacks go instead of the app's address
 	numbers    []*number
 	templates  []*template // in order of creation, which is the order of listing
 }
@@ -110,6 +112,7 @@ func New(cfg Config) (*Sandbox, error) {
 		refused:   map[int]int{},
 		ledger:    newLedger(),
 	}
+	s.app = s.newApp()
 	for _, w := range cfg.WABAs {
 		a := &account{WABA: w, subscribed: !w.Unsubscribed}
 		s.accounts[w.ID] = a
@@ -139,7 +142,7 @@ func (n Number) filled() Number {
 		value string
 	}{
 		{&n.Status, "CONNECTED"}, {&n.Quality, "GREEN"},
-		{&n.Throughput, "STANDARD"}, {&n.MessagingLimit, "TIER_100K"},
+		{&n.Throughput, "STANDARD"}, {&n.MessagingLimit, "TIER_100K"}, {&n.NameStatus, "APPROVED"},
 	} {
 		if *f.field == "" {
 			*f.field = f.value

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"crypto/subtle"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -28,7 +27,18 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.version, _ = strconv.Atoi(m[1])
 		parts = parts[1:]
 	}
-	w.Header().Set("Facebook-Api-Version", "v"+strconv.Itoa(max(c.version, 24))+".0")
+	s.mu.Lock()
+	oldest, skew := s.app.oldest, s.app.skew
+	s.mu.Unlock()
+	if c.version > 0 { // an expired version is answered as the oldest there is (Meta: Graph API versioning)
+		c.version = max(c.version, oldest)
+	}
+	shown := c.version
+	if shown == 0 {
+		shown = max(24, oldest)
+	}
+	w.Header().Set("Facebook-Api-Version", "v"+strconv.Itoa(shown)+".0")
+	w.Header().Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
 	if len(parts) == 0 || len(parts) > 2 || parts[0] == "" {
 		s.answerError(w, noObject(r.Method, strings.Join(parts, "/")))
 		return
@@ -37,19 +47,19 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(parts) == 2 {
 		c.edge = parts[1]
 	}
-	if !s.authorised(r) {
+	token, ofApp := s.bearer(r)
+	if ofApp && s.ofApp(c, true) {
+		return
+	}
+	if !token {
 		s.answerError(w, badToken())
 		return
 	}
+	if e := s.permitted(c); e != nil {
+		s.answerError(w, e)
+		return
+	}
 	s.route(c)
-}
-
-func (s *Sandbox) authorised(r *http.Request) bool {
-	got, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	s.mu.Lock()
-	want := s.token
-	s.mu.Unlock()
-	return ok && subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1
 }
 
 func (s *Sandbox) route(c *call) {
@@ -102,6 +112,7 @@ func (s *Sandbox) dispatch(c *call, verb string, num *number, acc *account) {
 		s.answerError(c.w, refuse(100, "the sandbox does not emulate creating templates; list them in its configuration"))
 	case acc != nil && strings.HasSuffix(verb, " subscribed_apps"):
 		s.subscribedApps(c, acc)
+	case num == nil && acc == nil && s.ofApp(c, false):
 	case num == nil && acc == nil && c.edge == "":
 		s.getOther(c)
 	default:

@@ -227,6 +227,7 @@ func (s *Sandbox) SetNumber(n Number) error {
 		{&num.Quality, &n.Quality},
 		{&num.Throughput, &n.Throughput},
 		{&num.MessagingLimit, &n.MessagingLimit},
+		{&num.NameStatus, &n.NameStatus},
 	} {
 		if *f.value != "" {
 			*f.field = *f.value

@@ -16,6 +16,7 @@
 // Invariants, each held by a test: one Send is processed at most once by the
 // server, over HTTP/1.1 and HTTP/2, whatever the network does; neither token,
 // URL query nor a phone number stands in any error; the token travels in the
-// Authorization header only and follows no redirect; no wait is longer than an
+// Authorization header only (DebugToken apart, whose parameter it is) and
+// follows no redirect; no wait is longer than an
 // hour because a server said so.
 package cloudapi

@@ -44,6 +44,8 @@ var clocks = map[string]string{
 	"account.Syncer.Run":              "how often the same failure is logged",
 	"httpapi.Server.draftOf":          "the date that a draft proposes",
 	"daemon.Daemon.Run":               "warns of a Graph version that ends",
+	"daemon.New":                      "since when it runs, for people",
+	"whatsapp/cloudapi.Client.Reach":  "how long Meta took",
 	"daemon.secretFile.get":           "how often a secret's file is looked at",
 	"daemon.Daemon.showProgress":      "how long looking takes",
 }

@@ -77,6 +77,11 @@ func (k *checker) whatsapp() {
 	if !versionForm.MatchString(w.GraphVersion) {
 		k.fault("whatsapp.graph_version", fmt.Sprintf("%q is no version", w.GraphVersion), "write v25.0")
 	}
+	if w.CallbackURL != "" {
+		if fault := checkCallback(w.CallbackURL); fault != "" {
+			k.fault("whatsapp.callback_url", fault, "write the public address of webhook_path, https://wa.example.com/webhooks/whatsapp")
+		}
+	}
 	if w.GraphURL != "" {
 		u, err := url.Parse(w.GraphURL)
 		switch {

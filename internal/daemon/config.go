@@ -36,6 +36,7 @@ type StoreConfig struct {
 type WhatsAppConfig struct {
 	GraphURL        string          `toml:"graph_url"`           // "" for the embedded sandbox
 	GraphVersion    string          `toml:"graph_version"`       // v25.0
+	CallbackURL     string          `toml:"callback_url"`        // where Meta reaches webhook_path; "" is not told
 	Token           string          `toml:"token" secret:"true"` // refused in the file: environment only
 	TokenFile       string          `toml:"token_file"`          // read again when it changes
 	AppSecret       string          `toml:"app_secret" secret:"true"`

@@ -74,6 +74,7 @@ type Daemon struct {
 	progress      *Progress // nil: none is shown
 	ready         atomic.Bool
 	addr          string // of the public listener, once Run has opened it
+	started       time.Time
 	sandboxServer *server
 	stops         []stop
 }
@@ -88,7 +89,7 @@ type stop struct {
 // must be called, also after Run.
 func New(ctx context.Context, opt Options) (*Daemon, error) {
 	opt.fill()
-	d := &Daemon{cfg: opt.Config, opt: opt, log: slog.New(guard.Calm(opt.Log.Handler()))}
+	d := &Daemon{cfg: opt.Config, opt: opt, started: time.Now(), log: slog.New(guard.Calm(opt.Log.Handler()))}
 	for _, w := range d.cfg.warnings {
 		d.log.Warn("the configuration: "+w.Message, "at", fmt.Sprintf("%s:%d", w.File, w.Line), "key", w.Path, "hint", w.Hint)
 	}
@@ -158,7 +159,7 @@ func (d *Daemon) build(ctx context.Context) error {
 		Ledger: d.ledger, DoubleOptIn: d.cfg.Optin.DoubleOptIn, MAC: keys.MAC,
 		TestNumbers: d.testNumbers(), Zone: d.cfg.Campaigns.Timezone, Region: d.cfg.Campaigns.Region, Version: d.opt.Version,
 		Folder: d.cfg.file(d.cfg.Campaigns.Folder), Spool: filepath.Join(filepath.Dir(d.cfg.file(d.cfg.Store.Path)), "spool"),
-		Health: func(ctx context.Context) httpapi.Health { return httpapi.Health(d.health(ctx)) }, Reach: d.dispatch.Reach, Paces: d.dispatch.Paces, Waits: d.dispatch.Waits})
+		Self: d.self, Health: func(ctx context.Context) httpapi.Health { return httpapi.Health(d.health(ctx)) }, Reach: d.dispatch.Reach, Paces: d.dispatch.Paces, Waits: d.dispatch.Waits})
 	return nil
 }
 

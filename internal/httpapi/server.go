@@ -34,6 +34,7 @@ type Config struct {
 	Region      string // of numbers without a plus
 	Version     string
 	Health      func(ctx context.Context) Health   // nil: not told
+	Self        func() Self                        // nil: not told
 	Reach       func(now time.Time) dispatch.Reach // nil: not told
 	Paces       func() []dispatch.Pace             // nil: not told
 	// Waits says whether a message waits for the messaging limit, and until when.
@@ -69,7 +70,7 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, mux: http.NewServeMux(), public: newPublic(cfg)}
 	s.public.server = s
-	for _, some := range []map[string]operation{s.operations(), s.ledgerOperations(), s.machineOperations(), s.silenceOperations()} {
+	for _, some := range []map[string]operation{s.operations(), s.ledgerOperations(), s.machineOperations(), s.silenceOperations(), s.selfOperations()} {
 		for pattern, f := range some {
 			s.mux.HandleFunc(pattern, s.answer(pattern, f))
 		}

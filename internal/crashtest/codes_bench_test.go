@@ -92,7 +92,7 @@ func newCodesWorld(b *testing.B, recipients int) *codesWorld {
 	w.port = freePort(b)
 	var err error
 	w.sandbox, err = sandbox.New(sandbox.Config{Token: "sandbox-token", AppSecret: "secret", VerifyToken: "verify", Seed: 7, Profile: sandbox.Quiet(),
-		WABAs:     []sandbox.WABA{{ID: waba, Numbers: []sandbox.Number{{ID: number, Display: "+1 202-555-0100", MessagingLimit: "TIER_UNLIMITED"}}}},
+		WABAs:     []sandbox.WABA{{ID: waba, Numbers: []sandbox.Number{{ID: number, Display: "+1 202-555-0100", MessagingLimit: "TIER_UNLIMITED", Throughput: "NOT_APPLICABLE"}}}}, // the configured rate counts
 		Templates: sandbox.DefaultTemplates(waba)})
 	if err != nil {
 		b.Fatal(err)

@@ -1,53 +1,13 @@
 package campaigns
 
 import (
-	"context"
 	"time"
 
-	"janela/internal/contacts"
-	"janela/internal/failpoint"
 	"janela/internal/outbox"
 	"janela/internal/store"
 )
 
-// batchRows is how many rows go into one transaction.
-const batchRows = 200
-
-var (
-	sqlRunAdmitted = store.SQL(`UPDATE runs SET position = ?2, admitted = admitted + ?4, rejected = rejected + ?5, duplicates = duplicates + ?6
-		WHERE id = ?1 AND position = ?3 AND state = 'expanding'`)
-	sqlReject = store.SQL(`INSERT INTO rejects (run_id, line, reason, detail) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (run_id, line) DO NOTHING`)
-)
-
-// entry is one row of a batch.
-type entry struct {
-	r         Recipient
-	bad       *Reject
-	duplicate bool
-}
-
-// admit turns rows into messages, a batch a transaction, from the row that was
-// reached before.
-func (x *expansion) admit(ctx context.Context, path string) error {
-	var batch []entry
-	from := int(x.run.Position)
-	_, err := x.each(ctx, path, func(row int, r Recipient, bad *Reject) error {
-		if row < from {
-			return nil
-		}
-		batch = append(batch, entry{r: r, bad: bad, duplicate: bad == nil && x.skip.has(row)})
-		if len(batch) < batchRows {
-			return nil
-		}
-		err := x.write(ctx, batch)
-		batch = batch[:0]
-		return err
-	})
-	if err != nil || len(batch) == 0 {
-		return err
-	}
-	return x.write(ctx, batch)
-}
+var sqlReject = store.SQL(`INSERT INTO rejects (run_id, line, reason, detail) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (run_id, line) DO NOTHING`)
 
 // Reasons of rows that are no message of their own.
 const (
@@ -56,43 +16,18 @@ const (
 	RowAlreadySent RowReason = "already_sent" // once_per: an earlier run carries the notice; or an earlier run of a one-off reached the person
 )
 
-// write admits one batch.
-func (x *expansion) write(ctx context.Context, batch []entry) error {
-	err := x.c.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
-		w := batchWriter{x: x, tx: tx}
-		for _, e := range batch {
-			if err := w.add(e); err != nil {
-				return err
-			}
-		}
-		if err := w.enqueue(); err != nil {
-			return err
-		}
-		to := x.run.Position + int64(len(batch))
-		if err := tx.One(sqlRunAdmitted, x.run.ID, to, x.run.Position, w.admitted, w.rejected, w.duplicates); err != nil {
-			return err
-		}
-		x.run.Position = to
-		tx.Wake(statusTopic)
-		return failpoint.Err("campaigns.admit.commit")
-	})
-	if err != nil {
-		return err
-	}
-	return failpoint.Err("campaigns.admitted")
-}
-
 // batchWriter gathers the messages of one batch.
 type batchWriter struct {
 	x                              *expansion
 	tx                             *store.Tx
+	others                         bool // the campaign has other runs
 	rows                           []outbox.New
 	keys                           []string        // once_per, beside rows
 	carried                        map[string]bool // once_per: by a row of this batch
 	admitted, rejected, duplicates int
 }
 
-func (w *batchWriter) add(e entry) error {
+func (w *batchWriter) add(e *entry) error {
 	switch {
 	case e.bad != nil:
 		w.rejected++
@@ -105,11 +40,8 @@ func (w *batchWriter) add(e entry) error {
 		w.rejected++
 		return w.reject(e.r.Line, RowOfferEnded, "the offer ended at "+e.r.OfferEnds.Format("2006-01-02T15:04"))
 	}
-	contact, known, err := contacts.Find(w.tx, e.r.Phone.Identity())
-	if err != nil {
-		return err
-	}
-	sent, err := sentBefore(w.tx, w.x.run.Campaign, w.x.run.ID, w.x.in.Def.oneOff(), contact.ID, e.r.OnceKey)
+	contact, known := e.person, e.person.ID > 0
+	sent, err := sentBefore(w.tx, w.x.run.Campaign, w.x.run.ID, w.others && w.x.in.Def.oneOff(), contact.ID, e.r.OnceKey)
 	if err != nil {
 		return err
 	}
@@ -117,7 +49,7 @@ func (w *batchWriter) add(e entry) error {
 		w.duplicates++
 		return w.reject(e.r.Line, RowAlreadySent, "an earlier run, or an earlier row, carries this notice")
 	}
-	m := outbox.New{Contact: contact.ID, To: e.r.Phone.Identity(), Params: string(e.r.Params), Line: e.r.Line, ExternalID: e.r.ExternalID,
+	m := outbox.New{Contact: contact.ID, Alone: contact.Alone, To: e.r.Phone.Identity(), Params: string(e.r.Params), Line: e.r.Line, ExternalID: e.r.ExternalID,
 		Deadline: e.r.deadline(w.x.ends)}
 	if !known {
 		m.Refused = "no_opt_in" // nobody we do not know can have consented

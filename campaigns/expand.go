@@ -28,6 +28,8 @@ type expansion struct {
 	mapper *Mapper
 	skip   *rowSet // rows whose number another row has
 	ends   time.Time
+
+	finished map[int]bool // lines that a portion had got to when a crash broke it off; nil: not asked yet
 }
 
 var (

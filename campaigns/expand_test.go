@@ -69,11 +69,10 @@ func TestInterruptedExpansionGoesOn(t *testing.T) {
 	}
 }
 
-// admitUntil expands a run until it has reached a row, or the end of the file,
-// and crashes there.
-func (w *world) admitUntil(run RunRecord, position int64) {
+// surveyed expands a run up to where people are admitted.
+func (w *world) surveyed(run RunRecord) (x *expansion, path string) {
 	w.t.Helper()
-	x := &expansion{c: w.c, run: run}
+	x = &expansion{c: w.c, run: run}
 	ctx := w.t.Context()
 	if err := x.prepare(ctx); err != nil {
 		w.t.Fatal(err)
@@ -88,8 +87,17 @@ func (w *world) admitUntil(run RunRecord, position int64) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return x, path
+}
+
+// admitUntil expands a run until it has reached a row, or the end of the file,
+// and crashes there.
+func (w *world) admitUntil(run RunRecord, position int64) {
+	w.t.Helper()
+	x, path := w.surveyed(run)
+	ctx := w.t.Context()
 	var batch []entry
-	_, err = x.each(ctx, path, func(row int, r Recipient, bad *Reject) error {
+	_, err := x.each(ctx, path, func(row int, r Recipient, bad *Reject) error {
 		if int64(row) < run.Position {
 			return nil
 		}
@@ -100,7 +108,7 @@ func (w *world) admitUntil(run RunRecord, position int64) {
 		if len(batch) < 40 {
 			return nil
 		}
-		err := x.write(ctx, batch)
+		err := x.portion(ctx, batch)
 		batch = batch[:0]
 		return err
 	})

@@ -35,7 +35,7 @@ var sqlNextPeople = store.SQL(`SELECT c.root FROM messages m CROSS JOIN contacts
 
 // look says of a run under way why it waits, and when it will be through.
 func (c *Campaigns) look(q store.Querier, r RunRecord, s *RunStatus) error {
-	left := s.Messages[string(outbox.Queued)] + max(r.Rows-r.Position, 0)
+	left := s.Messages[string(outbox.Queued)] + max(r.Rows-r.done(), 0)
 	if r.State != Expanding && r.State != SendingRun || r.Stream == 0 || left == 0 && s.Messages[string(outbox.AcceptedHeld)] == 0 {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package campaigns
 
 import (
+	"container/heap"
 	"context"
 	"slices"
 
@@ -116,6 +117,7 @@ func (r *ReportRequest) wants(state, reason string) bool {
 }
 
 func (c *Campaigns) reportRun(ctx context.Context, run int64, req ReportRequest, each func(ReportRow) error) error {
+	ordered := inOrder{each: each}
 	for last, more := int64(0), true; more; {
 		rows, err := page[ReportRow](ctx, c.cfg.DB, sqlReport, run, last)
 		if err != nil {
@@ -127,11 +129,14 @@ func (c *Campaigns) reportRun(ctx context.Context, run int64, req ReportRequest,
 				continue
 			}
 			r.Explanation, r.Do = Explain(r.State, r.Reason, r.Code)
-			if err := each(r); err != nil {
+			if err := ordered.add(r); err != nil {
 				return err
 			}
 		}
 		more = len(rows) == reportRows
+	}
+	if err := ordered.flush(0); err != nil {
+		return err
 	}
 	for last, more := int64(-1), true; more; {
 		rows, err := page[Reject](ctx, c.cfg.DB, sqlRejects, run, last)
@@ -154,6 +159,42 @@ func (c *Campaigns) reportRun(ctx context.Context, run int64, req ReportRequest,
 		more = len(rows) == reportRows
 	}
 	return nil
+}
+
+// inOrder brings messages into the order of the audience: within a portion they
+// were admitted in that of their people.
+type inOrder struct {
+	each func(ReportRow) error
+	rows rowsByLine
+}
+
+func (o *inOrder) add(r ReportRow) error {
+	heap.Push(&o.rows, r)
+	return o.flush(mostPortion)
+}
+
+// flush hands on the first rows, until so many are left.
+func (o *inOrder) flush(left int) error {
+	for len(o.rows) > left {
+		if err := o.each(heap.Pop(&o.rows).(ReportRow)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rowsByLine is a heap.
+type rowsByLine []ReportRow
+
+func (h rowsByLine) Len() int           { return len(h) }
+func (h rowsByLine) Less(i, j int) bool { return h[i].Line < h[j].Line }
+func (h rowsByLine) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *rowsByLine) Push(r any)        { *h = append(*h, r.(ReportRow)) }
+func (h *rowsByLine) Pop() any {
+	last := len(*h) - 1
+	r := (*h)[last]
+	*h = (*h)[:last]
+	return r
 }
 
 // page reads the rows of a run after a place, in a snapshot of its own.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"janela/internal/account"
@@ -43,6 +44,7 @@ type Config struct {
 // Campaigns is the room's main type. Make one with New and run it once.
 type Campaigns struct {
 	cfg   Config
+	live  atomic.Pointer[Live]
 	watch watcher
 	mu    sync.Mutex // guards the maps
 	alert map[string]Alert
@@ -61,9 +63,22 @@ type Alert struct {
 // New returns Campaigns that do nothing until Run.
 func New(cfg Config) *Campaigns {
 	c := &Campaigns{cfg: cfg, alert: map[string]Alert{}, guards: map[int64]*guarded{}, forecasts: map[int64]forecast{}}
+	c.Set(Live{cfg.Zone, cfg.Region, cfg.Approval, cfg.FourEyes, cfg.TestNumbers})
 	c.watch = newWatcher(cfg.Folder, cfg.Stable)
 	return c
 }
+
+// Live is what may change while Campaigns run; Config says what each is. What
+// was planned keeps the zone and the approval that it was planned with.
+type Live struct {
+	Zone, Region string
+	Approval     string
+	FourEyes     bool
+	TestNumbers  []whatsapp.Phone
+}
+
+// Set changes it from now on.
+func (c *Campaigns) Set(l Live) { c.live.Store(&l) }
 
 // Topics that wake the room's loops.
 const (

@@ -69,7 +69,7 @@ func (c *Campaigns) Approve(ctx context.Context, id, plan, actor string) error {
 		if err != nil || rev.State == Approved {
 			return err
 		}
-		if c.cfg.FourEyes && person(actor) == person(rev.SubmittedBy) {
+		if c.live.Load().FourEyes && person(actor) == person(rev.SubmittedBy) {
 			return refusef("%s submitted plan %s of campaign %s, and four_eyes = true: somebody else must approve it", person(actor), plan, id)
 		}
 		rev.State, rev.ApprovedBy, rev.ApprovedAt = Approved, actor, store.Millis(tx.Now())

@@ -365,7 +365,9 @@ func TestTestSend(t *testing.T) {
 		// A series reads the file as it would now.
 		w.consent("utility", 1, 1)
 		w.cfg.TestNumbers = []whatsapp.Phone{whatsapp.Phone(testPhone(1))}
-		w.c.cfg.TestNumbers = w.cfg.TestNumbers
+		live := *w.c.live.Load()
+		live.TestNumbers = w.cfg.TestNumbers
+		w.c.Set(live)
 		w.put("u.csv", people(7, 8))
 		w.put("u.toml", series("u", "0 12 * * *", "", ""))
 		w.pass(5 * time.Second)

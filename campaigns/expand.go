@@ -127,7 +127,7 @@ func (x *expansion) prepare(ctx context.Context) error {
 		}
 	}
 	if end := x.in.Def.Schedule.EndsAt; end != nil {
-		loc, err := time.LoadLocation(x.in.Def.Zone(x.c.cfg.Zone))
+		loc, err := time.LoadLocation(x.in.Def.Zone(x.c.live.Load().Zone))
 		if err != nil {
 			return err
 		}
@@ -255,7 +255,7 @@ func (x *expansion) compile(ctx context.Context, path string) error {
 	if err != nil {
 		return &unusable{FailedRun, "template " + x.in.Def.Template.Name + ": " + err.Error()}
 	}
-	opt := MapperOptions{Zone: x.in.Def.Zone(x.c.cfg.Zone), Needs: needs}
+	opt := MapperOptions{Zone: x.in.Def.Zone(x.c.live.Load().Zone), Needs: needs}
 	ids, err := x.c.upload(ctx, x.in.Number, x.in.Def, x.rev.MediaHash)
 	if err != nil {
 		return err

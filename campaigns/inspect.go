@@ -89,7 +89,7 @@ func (c *Campaigns) inspect(ctx context.Context, path string, data []byte, sibli
 }
 
 func (c *Campaigns) checkEnv(in *inspection, siblings map[string][]string, planned bool) CheckEnv {
-	env := CheckEnv{Now: in.at.now, DefaultZone: c.cfg.Zone, Numbers: []string{}, Dir: in.Dir, Planned: planned, Siblings: siblings}
+	env := CheckEnv{Now: in.at.now, DefaultZone: c.live.Load().Zone, Numbers: []string{}, Dir: in.Dir, Planned: planned, Siblings: siblings}
 	for _, n := range in.at.numbers {
 		env.Numbers = append(env.Numbers, n.Name)
 	}

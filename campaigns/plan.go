@@ -148,11 +148,11 @@ func (w *planWalk) all(ctx context.Context) error {
 		return err
 	}
 	p, d := w.plan, w.in.Def
-	windows := d.Windows(w.c.cfg.Zone)
+	windows := d.Windows(w.c.live.Load().Zone)
 	p.Windows = windowWords(windows)
 	p.PerSecond = w.perSecond()
 	w.pace, w.start = newPace(windows, p.PerSecond, start), start
-	w.pace.throttle = d.pace(w.c.cfg.Zone)
+	w.pace.throttle = d.pace(w.c.live.Load().Zone)
 	if err := w.c.cfg.DB.Read(ctx, w.standing); err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (w *planWalk) all(ctx context.Context) error {
 // schedule returns when the next run begins, moved to now if that is past, and
 // the local date in the name of its file.
 func (w *planWalk) schedule() (start, day time.Time, err error) {
-	spec := w.in.Def.Spec(w.c.cfg.Zone)
+	spec := w.in.Def.Spec(w.c.live.Load().Zone)
 	after := w.opt.Now
 	if w.in.Def.oneOff() {
 		after = time.Time{}

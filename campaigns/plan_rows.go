@@ -70,12 +70,12 @@ func (w *planWalk) audience(ctx context.Context, f *os.File, name string) (hash 
 		return "", err
 	}
 	d := w.in.Def
-	w.mapper, err = Compile(d, a.Header, MapperOptions{Zone: d.Zone(w.c.cfg.Zone), Needs: needs, File: func(string) string { return "planned" }})
+	w.mapper, err = Compile(d, a.Header, MapperOptions{Zone: d.Zone(w.c.live.Load().Zone), Needs: needs, File: func(string) string { return "planned" }})
 	if err != nil {
 		return "", err
 	}
 	if end := d.Schedule.EndsAt; end != nil {
-		loc, err := time.LoadLocation(d.Zone(w.c.cfg.Zone))
+		loc, err := time.LoadLocation(d.Zone(w.c.live.Load().Zone))
 		if err != nil {
 			return "", err
 		}

@@ -176,7 +176,7 @@ func (c *Campaigns) revision(tx *store.Tx, s submission) (rev Revision, fresh bo
 
 // needsApproval says whether revisions of a category wait for a person.
 func (c *Campaigns) needsApproval(category whatsapp.Category) bool {
-	return c.cfg.Approval == "all" || c.cfg.Approval == "marketing" && category == whatsapp.Marketing
+	return c.live.Load().Approval == "all" || c.live.Load().Approval == "marketing" && category == whatsapp.Marketing
 }
 
 // byPolicy approves where nobody has to. It is no person's approval: when the
@@ -220,7 +220,7 @@ func (c *Campaigns) settleRevision(tx *store.Tx, camp *Campaign, def *Definition
 		return err
 	}
 	camp.Current, camp.Next = next.ID, 0
-	if err := scheduler.Put(tx, scheduleKey(camp.ID), def.Spec(c.cfg.Zone)); err != nil {
+	if err := scheduler.Put(tx, scheduleKey(camp.ID), def.Spec(c.live.Load().Zone)); err != nil {
 		return err
 	}
 	// A new schedule is active: one of a paused campaign would fire for nothing.

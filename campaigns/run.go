@@ -181,6 +181,6 @@ func (c *Campaigns) streamOf(run RunRecord, in inspection, rev Revision) outbox.
 		template = unapproved
 	}
 	return outbox.Stream{Number: in.Number.ID, WABA: in.Number.WABA, Category: d.Category, Template: d.Template.Name,
-		Language: whatsapp.Language(d.Template.Language), Campaign: d.ID, Run: run.ID, Windows: d.Windows(c.cfg.Zone),
-		PerSecond: d.Throttle.PerSecond, Throttle: d.pace(c.cfg.Zone), NotApproved: d.Template.OnNotApproved, TemplateHash: template, DryRun: d.DryRun, Files: rev.MediaHash, ProductPolicy: d.Template.ProductPolicy}
+		Language: whatsapp.Language(d.Template.Language), Campaign: d.ID, Run: run.ID, Windows: d.Windows(c.live.Load().Zone),
+		PerSecond: d.Throttle.PerSecond, Throttle: d.pace(c.live.Load().Zone), NotApproved: d.Template.OnNotApproved, TemplateHash: template, DryRun: d.DryRun, Files: rev.MediaHash, ProductPolicy: d.Template.ProductPolicy}
 }

@@ -36,7 +36,7 @@ func (c *Campaigns) Test(ctx context.Context, req TestRequest) (message int64, e
 	if req.Actor == "" {
 		return 0, refusef("nobody is named as the one who does this")
 	}
-	to, err := whatsapp.ParsePhone(req.To, c.cfg.Region)
+	to, err := whatsapp.ParsePhone(req.To, c.live.Load().Region)
 	if err != nil {
 		return 0, refusef("%v", err)
 	}
@@ -44,7 +44,7 @@ func (c *Campaigns) Test(ctx context.Context, req TestRequest) (message int64, e
 	if err != nil {
 		return 0, err
 	}
-	if d := x.in.Def; !slices.Contains(c.cfg.TestNumbers, to.Phone) && !slices.Contains(d.Approval.Phones, to.Phone) {
+	if d := x.in.Def; !slices.Contains(c.live.Load().TestNumbers, to.Phone) && !slices.Contains(d.Approval.Phones, to.Phone) {
 		return 0, refusef("%v is no test number; add it to test_numbers in config.toml, or to [approval] in the definition", to.Phone)
 	}
 	path, done, err := x.testAudience(ctx)
@@ -108,7 +108,7 @@ func (x *expansion) testAudience(ctx context.Context) (path string, done func(),
 	if x.in.Def.oneOff() {
 		return x.c.spooled(x.rev.AudienceHash), done, nil
 	}
-	loc, err := time.LoadLocation(x.in.Def.Zone(x.c.cfg.Zone))
+	loc, err := time.LoadLocation(x.in.Def.Zone(x.c.live.Load().Zone))
 	if err != nil {
 		return "", done, err
 	}

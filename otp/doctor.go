@@ -53,7 +53,7 @@ func (b *baseline) Fields() []any { return []any{&b.country, &b.most} }
 // Doctor says what is unsafe, how likely a guess is, what a day can cost, and
 // what is wrong with the templates as Meta lists them. It changes nothing.
 func (o *OTP) Doctor(q store.Querier) (Report, error) {
-	r := Report{Findings: Check(o.cfg)}
+	r := Report{Findings: Check(*o.cfg())}
 	best := map[string]int64{}
 	err := store.Each(q, sqlBaselines, func(b *baseline) error { best[b.country] = b.most; return nil })
 	if err != nil {
@@ -70,9 +70,9 @@ func (o *OTP) Doctor(q store.Querier) (Report, error) {
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int { return cmp.Compare(a.Level, b.Level) })
 
 	easiest := GuessBound{}
-	for _, name := range purposeNames(o.cfg) {
-		p := o.cfg.Purposes[name]
-		l := o.cfg.limitsOf(p)
+	for _, name := range purposeNames(*o.cfg()) {
+		p := o.cfg().Purposes[name]
+		l := o.cfg().limitsOf(p)
 		guess := guessBound(l, p.Digits)
 		trusted := guess
 		trusted.Lock = -1
@@ -80,7 +80,7 @@ func (o *OTP) Doctor(q store.Querier) (Report, error) {
 		if guess.Day >= easiest.Day {
 			easiest = guess
 		}
-		for i, b := range sendBounds(o.cfg, l, best) { // an attacker takes the purpose that suits them
+		for i, b := range sendBounds(*o.cfg(), l, best) { // an attacker takes the purpose that suits them
 			if i == len(r.Sends) {
 				r.Sends = append(r.Sends, b)
 			} else if b.Sends > r.Sends[i].Sends {
@@ -89,19 +89,19 @@ func (o *OTP) Doctor(q store.Querier) (Report, error) {
 		}
 	}
 	if len(r.Sends) > 0 {
-		r.Weakest = weakest(o.cfg, r.Sends, easiest)
+		r.Weakest = weakest(*o.cfg(), r.Sends, easiest)
 	}
 	return r, nil
 }
 
 func (o *OTP) cost(q store.Querier) (CostReport, error) {
-	c := CostReport{SendsPerDay: o.cfg.MaxSends}
+	c := CostReport{SendsPerDay: o.cfg().MaxSends}
 	var err error
 	if c.Sent, _, err = store.Value[int64](q, sqlSpent, bucketOf(store.Millis(q.Now())-day.Milliseconds())); err != nil {
 		return c, err
 	}
 	c.Left = max(0, int64(c.SendsPerDay)-c.Sent)
-	c.FallbackPerDay = fallbackBound(o.cfg)
+	c.FallbackPerDay = fallbackBound(*o.cfg())
 	return c, nil
 }
 
@@ -111,9 +111,9 @@ func (o *OTP) lintTemplates(q store.Querier) (out []Finding, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range purposeNames(o.cfg) {
-		p, at := o.cfg.Purposes[name], "otp.purposes."+name
-		number := cmp.Or(p.Number, o.cfg.Number)
+	for _, name := range purposeNames(*o.cfg()) {
+		p, at := o.cfg().Purposes[name], "otp.purposes."+name
+		number := cmp.Or(p.Number, o.cfg().Number)
 		i := slices.IndexFunc(numbers, func(n account.Number) bool {
 			return n.ID == number || n.Name == number || number == "" && len(numbers) == 1
 		})

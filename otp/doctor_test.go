@@ -138,14 +138,14 @@ func (m *meter) doctor() (r Report) {
 
 func TestDoctor(t *testing.T) {
 	m := newMeter(t, 1000)
-	m.cfg = safe()
-	m.cfg.Number, m.cfg.Countries = "loja", []string{"BR", "PT"}
-	m.cfg.Fallback = withHook()
-	login := m.cfg.Purposes["login"]
+	m.use(safe())
+	m.cfg().Number, m.cfg().Countries = "loja", []string{"BR", "PT"}
+	m.cfg().Fallback = withHook()
+	login := m.cfg().Purposes["login"]
 	login.Languages, login.AndroidTemplate = []string{"pt_BR", "es", "en"}, "um_toque"
-	m.cfg.Purposes["login"] = login
-	m.cfg.Purposes["recovery"] = Purpose{Template: "nada", Languages: []string{"pt_BR"}, Digits: 8, TTL: 5 * time.Minute, Limits: Limits{Failures: 50, PhoneDay: 6}}
-	m.cfg.Purposes["step_up"] = Purpose{Template: "codigo", Languages: []string{"pt_BR"}, Digits: 6, TTL: 10 * time.Minute, Number: "nobody"}
+	m.cfg().Purposes["login"] = login
+	m.cfg().Purposes["recovery"] = Purpose{Template: "nada", Languages: []string{"pt_BR"}, Digits: 8, TTL: 5 * time.Minute, Limits: Limits{Failures: 50, PhoneDay: 6}}
+	m.cfg().Purposes["step_up"] = Purpose{Template: "codigo", Languages: []string{"pt_BR"}, Digits: 6, TTL: 10 * time.Minute, Number: "nobody"}
 	m.write(func(tx *store.Tx) error {
 		for _, row := range [][]any{{"101", "loja", "w"}, {"102", "outra", "x"}} {
 			if _, err := tx.Exec(putNumber, row...); err != nil {

@@ -54,7 +54,7 @@ func (f *Fallback) on() bool { return f.Mode != "" && f.Mode != modeOff }
 // to every limit of a send and to the fallback's own budget. What went by
 // WhatsApp is then worth nothing. *Denied: nothing was written.
 func (o *OTP) fallBack(tx *store.Tx, ch *challenge, why string) error {
-	if !o.cfg.Fallback.on() {
+	if !o.cfg().Fallback.on() {
 		return denied(CodeFallbackDisabled, "no fallback is configured; see [otp.fallback] in config.toml")
 	}
 	alone, next := why != askedFor, *ch
@@ -63,8 +63,8 @@ func (o *OTP) fallBack(tx *store.Tx, ch *challenge, why string) error {
 			return tooOften()
 		}
 	}
-	p := o.cfg.Purposes[ch.Purpose]
-	limits := o.cfg.limitsOf(p)
+	p := o.cfg().Purposes[ch.Purpose]
+	limits := o.cfg().limitsOf(p)
 	_, ok, err := o.address(tx, ch)
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (o *OTP) fallBack(tx *store.Tx, ch *challenge, why string) error {
 // fallBackAlone falls back without being asked, where the configuration says so.
 // That it may not is no error.
 func (o *OTP) fallBackAlone(tx *store.Tx, ch *challenge, why string) error {
-	if o.cfg.Fallback.Mode != modeFailed {
+	if o.cfg().Fallback.Mode != modeFailed {
 		return nil
 	}
 	err := o.fallBack(tx, ch, why)
@@ -147,8 +147,8 @@ func (o *OTP) stillMay(tx *store.Tx, id string) error {
 	if err := o.sameHands(tx, &ch); err != nil {
 		return err
 	}
-	p := o.cfg.Purposes[ch.Purpose]
-	limits, now := o.cfg.limitsOf(p), store.Millis(tx.Now())
+	p := o.cfg().Purposes[ch.Purpose]
+	limits, now := o.cfg().limitsOf(p), store.Millis(tx.Now())
 	r, _, err := guessable(tx, ch.PhoneKey, ch.Trusted, &limits)
 	if err != nil {
 		return err
@@ -233,7 +233,7 @@ var (
 // WhatsApp to the country in the last hour, and so many a day to one phone. Both
 // spellings of a number and all its devices share one. The error is a *Denied.
 func (o *OTP) inBudget(q store.Querier, ch *challenge) error {
-	f, now := &o.cfg.Fallback, store.Millis(q.Now())
+	f, now := &o.cfg().Fallback, store.Millis(q.Now())
 	if f.PerDay >= 0 {
 		sent, err := store.All[store.Col[int64]](q, sqlFallbacksOf, ch.PhoneKey, now-day.Milliseconds(), max(f.PerDay, 1))
 		if err != nil {
@@ -281,7 +281,7 @@ func shareFull(sent, fellBack int64, share float64, now int64) int64 {
 // warnOfBudget says, at most every ten minutes a country, that the share is used
 // up: many who cannot be reached, or somebody who feeds numbers to it.
 func (o *OTP) warnOfBudget(ch *challenge, err error, now time.Time) {
-	if d := (*Denied)(nil); !errors.As(err, &d) || d.Rule != ruleFallbackShare || o.cfg.Fallback.Share == 0 {
+	if d := (*Denied)(nil); !errors.As(err, &d) || d.Rule != ruleFallbackShare || o.cfg().Fallback.Share == 0 {
 		return
 	}
 	if last, told := o.warned[ch.Country]; told && now.Sub(last) < tenMinutes {
@@ -291,7 +291,7 @@ func (o *OTP) warnOfBudget(ch *challenge, err error, now time.Time) {
 		o.warned = map[string]time.Time{}
 	}
 	o.warned[ch.Country] = now
-	o.deps.Log.Warn("no more codes fall back for now: the fallback's share of the hour is used up", "country", ch.Country, "share", o.cfg.Fallback.Share)
+	o.deps.Log.Warn("no more codes fall back for now: the fallback's share of the hour is used up", "country", ch.Country, "share", o.cfg().Fallback.Share)
 }
 
 func scopeFallback(country string) string { return "fallback:" + country }
@@ -334,7 +334,7 @@ func (o *OTP) otherWay(q store.Querier, ch *challenge, d *Delivery) error {
 			return nil
 		}
 	}
-	if !o.cfg.Fallback.on() || ch.now(q.Now()) != Pending || ch.Resends >= ch.MaxResends ||
+	if !o.cfg().Fallback.on() || ch.now(q.Now()) != Pending || ch.Resends >= ch.MaxResends ||
 		!slices.Contains([]string{"failed", "delayed", "unknown"}, d.State) {
 		return nil
 	}

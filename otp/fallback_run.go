@@ -240,7 +240,7 @@ func (c *courier) claim(tx *store.Tx, free int) (leave []handover, next time.Dur
 
 // judge claims one row, or ends it.
 func (c *courier) judge(tx *store.Tx, d *due, now int64) (goes bool, err error) {
-	if c.o.hook == nil || !d.Pending || d.ChGen != d.Gen || d.ExpiresAt-now <= lastSend.Milliseconds() {
+	if c.o.hook() == nil || !d.Pending || d.ChGen != d.Gen || d.ExpiresAt-now <= lastSend.Milliseconds() {
 		return false, c.o.endHandover(tx, &d.handover, d.lost())
 	}
 	err = c.o.stillMay(tx, d.Challenge)

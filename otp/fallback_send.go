@@ -110,8 +110,12 @@ func (o *OTP) pass(ctx context.Context, h handover) answered {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), hookTimeout)
 	defer cancel()
 	a := answered{handover: h}
+	hook := o.hook()
 	body, at, ok, err := o.compose(ctx, &h)
 	switch {
+	case hook == nil: // it was taken out of the configuration since
+		a.fate, a.what = unsent, "no fallback is configured any more"
+		return a
 	case err != nil:
 		a.fate, a.what = unsent, "the code could not be made"
 		return a
@@ -119,7 +123,7 @@ func (o *OTP) pass(ctx context.Context, h handover) answered {
 		a.fate = ended
 		return a
 	}
-	a.fate, a.what = o.hook.post(ctx, h.webhookID(), at, body)
+	a.fate, a.what = hook.post(ctx, h.webhookID(), at, body)
 	return a
 }
 

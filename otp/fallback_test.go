@@ -320,7 +320,7 @@ func TestWhatStopsAWaitingFallback(t *testing.T) {
 			}
 		}, "expired"},
 		"a newer code by WhatsApp": {func(h *town, id string) {
-			h.OTP.cfg.Limits.Cooldown = -1
+			h.OTP.cfg().Limits.Cooldown = -1
 			h.resend(h.t, id, Resend{Channel: "whatsapp"})
 		}, "expired"},
 	} {

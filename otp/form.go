@@ -42,7 +42,7 @@ func (o *OTP) understand(c Caller, r Request) (a asked, err error) {
 	if a.purpose, err = o.purpose(c, r.Purpose); err != nil {
 		return a, err
 	}
-	a.name, a.limits = r.Purpose, o.cfg.limitsOf(a.purpose)
+	a.name, a.limits = r.Purpose, o.cfg().limitsOf(a.purpose)
 	if !e164.MatchString(r.To) {
 		return a, denied(CodeInvalidPhone, "\"to\" is a phone number in E.164: a plus, the country code, the number, and nothing else; Meta delivers codes to phone numbers only (131062)")
 	}
@@ -51,10 +51,10 @@ func (o *OTP) understand(c Caller, r Request) (a asked, err error) {
 		return a, denied(CodeInvalidPhone, "\"to\": "+err.Error()) // repeats no digit
 	}
 	a.phone, a.ask.country = p.Phone, p.Region
-	if p.Region == "" || !slices.Contains(o.cfg.Countries, p.Region) || (len(c.Countries) > 0 && !slices.Contains(c.Countries, p.Region)) {
+	if p.Region == "" || !slices.Contains(o.cfg().Countries, p.Region) || (len(c.Countries) > 0 && !slices.Contains(c.Countries, p.Region)) {
 		return a, denied(CodeCountry, "codes are not sent to the country of this number; see countries in config.toml, and the key's")
 	}
-	if r.ClientIP == "" && o.cfg.RequireClientIP {
+	if r.ClientIP == "" && o.cfg().RequireClientIP {
 		return a, denied(CodeMalformed, "\"client_ip\" is missing: the address of the person, as your server saw it")
 	}
 	ip, err := o.ipKey(r.ClientIP)
@@ -82,7 +82,7 @@ func (o *OTP) understand(c Caller, r Request) (a asked, err error) {
 
 // purpose returns a purpose that the caller may use.
 func (o *OTP) purpose(c Caller, name string) (Purpose, error) {
-	p, ok := o.cfg.Purposes[name]
+	p, ok := o.cfg().Purposes[name]
 	if !ok || !c.may(name) || (len(p.Clients) > 0 && !slices.Contains(p.Clients, c.Client)) {
 		return p, denied(CodePurpose, "there is no such purpose for this key; see [otp.purposes] in config.toml")
 	}

@@ -125,7 +125,7 @@ func take(tx *store.Tx, key string, tat int64, perSecond, burst float64) error {
 // facts reads what decides.
 func (o *OTP) facts(q store.Querier, a sendAsk) (*facts, error) {
 	now := store.Millis(q.Now())
-	f := &facts{limits: a.limits, max: o.cfg.MaxSends, phone: a.phoneKey, country: a.country, source: a.ipKey != ""}
+	f := &facts{limits: a.limits, max: o.cfg().MaxSends, phone: a.phoneKey, country: a.country, source: a.ipKey != ""}
 	var err error
 	if f.ofPhone, err = phoneSends(q, a); err != nil {
 		return nil, err

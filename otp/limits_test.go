@@ -28,7 +28,8 @@ var meterStart = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
 func newMeter(t testing.TB, max int) *meter {
 	t.Helper()
-	m := &meter{TB: t, clock: new(atomic.Int64), OTP: &OTP{cfg: Config{MaxSends: max, Limits: DefaultLimits()}}}
+	m := &meter{TB: t, clock: new(atomic.Int64), OTP: &OTP{}}
+	m.use(Config{MaxSends: max, Limits: DefaultLimits()})
 	m.clock.Store(meterStart.UnixMilli())
 	var err error
 	m.DB, err = store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "j.db"), Wall: func() time.Time { return time.UnixMilli(m.clock.Load()) }})
@@ -339,7 +340,7 @@ func TestLimitsAgreeWithTheModel(t *testing.T) {
 					m.clear()
 					m.advance(8 * day)
 					l, md := drawLimits(rt, rule)
-					m.cfg.MaxSends = md.max
+					m.cfg().MaxSends = md.max
 					m.write(func(tx *store.Tx) error { _, err := tx.Exec(sqlSetBest, "BR", md.best, 1); return err })
 					for range rapid.IntRange(5, 50).Draw(rt, "acts") {
 						m.step(rt, md, l, seen)

@@ -15,10 +15,9 @@ const Topic store.Topic = "otp.changed"
 // OTP issues codes and verifies them. Its methods that take a transaction are
 // called from the store's one writer; the others from any goroutine.
 type OTP struct {
-	cfg     Config
+	current atomic.Pointer[current]
 	deps    Deps
 	trouble atomic.Pointer[trouble]
-	hook    *hook                // nil: there is no fallback
 	roads   roads                // of the writer
 	warned  map[string]time.Time // of the writer: when a country was last told to have used its share up
 
@@ -31,16 +30,49 @@ func New(cfg Config, deps Deps) (*OTP, error) {
 	if deps.DB == nil || deps.Keys == nil || deps.Log == nil {
 		return nil, errors.New("otp: it needs a database, keys and a log")
 	}
+	if err := findUnsafe(cfg); err != nil {
+		return nil, err
+	}
+	o := &OTP{deps: deps, random: rand.Float64}
+	o.use(cfg)
+	return o, nil
+}
+
+// current is the configuration that holds now, with the hook that is its own.
+type current struct {
+	cfg  Config
+	hook *hook // nil: there is no fallback
+}
+
+func (o *OTP) use(cfg Config) {
+	o.current.Store(&current{cfg, newHook(cfg.Fallback, o.deps.Transport)})
+}
+
+// cfg is the configuration that holds now. Nobody writes to it.
+func (o *OTP) cfg() *Config { return &o.current.Load().cfg }
+
+// hook carries codes to the fallback; nil: there is none.
+func (o *OTP) hook() *hook { return o.current.Load().hook }
+
+// Set changes the configuration from now on, or returns all that Check finds
+// unsafe in it and changes nothing. Challenges that are open keep their codes;
+// limits count what was before.
+func (o *OTP) Set(cfg Config) error {
+	if err := findUnsafe(cfg); err != nil {
+		return err
+	}
+	o.use(cfg)
+	return nil
+}
+
+func findUnsafe(cfg Config) error {
 	var unsafe []error
 	for _, f := range Check(cfg) {
 		if f.Level == LevelError {
 			unsafe = append(unsafe, errors.New(f.String()))
 		}
 	}
-	if len(unsafe) > 0 {
-		return nil, errors.Join(unsafe...)
-	}
-	return &OTP{cfg: cfg, deps: deps, hook: newHook(cfg.Fallback, deps.Transport), random: rand.Float64}, nil
+	return errors.Join(unsafe...)
 }
 
 // MAC returns the keyed hash of data, 16 bytes as hexadecimal digits: for what

@@ -103,7 +103,7 @@ func (o *OTP) again(tx *store.Tx, s *sent) error {
 	if err != nil || !ok {
 		return err
 	}
-	ask := o.askOf(&ch, o.cfg.limitsOf(o.cfg.Purposes[ch.Purpose]))
+	ask := o.askOf(&ch, o.cfg().limitsOf(o.cfg().Purposes[ch.Purpose]))
 	if may, err := o.mayRepeat(tx, ask); err != nil || !may {
 		return err
 	}

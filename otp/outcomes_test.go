@@ -193,7 +193,7 @@ func TestUnknownIsNotRepeated(t *testing.T) {
 		"nearly over":     func(w *world, _ View, _ outbox.Message) { w.pass(10*time.Minute - lastSend - againWait) },
 		"a newer code":    func(w *world, v View, _ outbox.Message) { w.resend(t, v.ID, Resend{Code: "new"}); w.deliver(t) },
 		"a newer message": func(w *world, v View, _ outbox.Message) { w.resend(t, v.ID, Resend{}); w.deliver(t) },
-		"the day is full": func(w *world, _ View, _ outbox.Message) { w.cfg.MaxSends = 1 },
+		"the day is full": func(w *world, _ View, _ outbox.Message) { w.cfg().MaxSends = 1 },
 		"the number changed": func(w *world, _ View, m outbox.Message) {
 			w.write(t, func(tx *store.Tx) error { return tx.One(moveMessage, m.ID, phone2) })
 		},
@@ -374,7 +374,7 @@ func TestIdentityChanged(t *testing.T) {
 		"by status": func(w *world, m outbox.Message) { w.settle(t, m, outbox.Accepted); w.status(t, m, "failed", 137000) },
 	} {
 		w := newWorld(t)
-		w.cfg.Fallback.Mode = "on_failed" // which it must not
+		w.cfg().Fallback.Mode = "on_failed" // which it must not
 		// A first success teaches the key, and the next code names it.
 		v := w.issue(t)
 		m, code := w.deliver(t)

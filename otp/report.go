@@ -23,7 +23,7 @@ func (o *OTP) NotRequested(tx *store.Tx, message int64) error {
 		return err
 	}
 	now := tx.Now()
-	if _, err := tx.Exec(sqlMute, ch.PhoneKey, store.Millis(now.Add(o.cfg.MuteFor)), store.Millis(now)); err != nil {
+	if _, err := tx.Exec(sqlMute, ch.PhoneKey, store.Millis(now.Add(o.cfg().MuteFor)), store.Millis(now)); err != nil {
 		return err
 	}
 	o.countReported()

@@ -56,7 +56,7 @@ func (o *OTP) resend(tx *store.Tx, c Caller, id string, r Resend) (View, error) 
 	if ch.Resends >= ch.MaxResends {
 		return View{}, tooOften()
 	}
-	limits := o.cfg.limitsOf(p)
+	limits := o.cfg().limitsOf(p)
 	to, ok, err := o.address(tx, &ch)
 	ok = ok || ch.Decoy // which has none
 	if err != nil {

@@ -35,7 +35,7 @@ func TestResendAfterIsOneInstant(t *testing.T) {
 		m.clear()
 		m.advance(9 * day)
 		l := phoneLimits(rt)
-		m.cfg.Limits = l
+		m.cfg().Limits = l
 		md := &model{max: 1_000_000, own: map[string]bool{}}
 		for range rapid.IntRange(0, 25).Draw(rt, "acts") {
 			m.live(rt, md, l)

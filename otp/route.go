@@ -35,7 +35,7 @@ type roads struct {
 func (o *OTP) route(tx *store.Tx, p Purpose, language, device string) (route, error) {
 	w := way{number: p.Number, template: p.template(device), language: language}
 	if w.number == "" {
-		w.number = o.cfg.Number
+		w.number = o.cfg().Number
 	}
 	if n := o.deps.DB.Commits(); o.roads.known == nil || o.roads.commits != n {
 		o.roads = roads{commits: n, known: map[way]road{}}

@@ -111,7 +111,7 @@ func (o *OTP) tidy(ctx context.Context) error {
 
 // measure notes the most codes that were verified on one day, by country.
 func (o *OTP) measure(tx *store.Tx) error {
-	for _, country := range o.cfg.Countries {
+	for _, country := range o.cfg().Countries {
 		most, _, err := store.Value[int64](tx, sqlMostVerified, "country:"+country, bucketOf(store.Millis(tx.Now().Add(-daysOfBase*day))), bucketsADay)
 		if err != nil {
 			return err

@@ -145,7 +145,7 @@ func TestTidy(t *testing.T) {
 	v := w.issue(t)
 	_, code := w.deliver(t)
 	w.verify(t, v.ID, code)
-	w.cfg.Limits.Lock, w.cfg.Limits.Failures = 1, 15
+	w.cfg().Limits.Lock, w.cfg().Limits.Failures = 1, 15
 	v = w.issue(t, func(r *Request) { r.To = phone2 })
 	_, code = w.deliver(t)
 	w.verify(t, v.ID, wrongs(code, 1)[0])

@@ -27,10 +27,10 @@ const otherLabel = "other"
 
 func (o *OTP) countAsked(r Request, country string, err error) {
 	purpose := r.Purpose
-	if _, known := o.cfg.Purposes[purpose]; !known {
+	if _, known := o.cfg().Purposes[purpose]; !known {
 		purpose = otherLabel
 	}
-	if !slices.Contains(o.cfg.Countries, country) {
+	if !slices.Contains(o.cfg().Countries, country) {
 		country = otherLabel
 	}
 	result := "accepted"
@@ -118,5 +118,5 @@ func (o *OTP) Gauges(q store.Querier) (live, budget int64, err error) {
 		return 0, 0, err
 	}
 	spent, _, err := store.Value[int64](q, sqlSpent, bucketOf(now-day.Milliseconds()))
-	return live, max(int64(o.cfg.MaxSends)-spent, 0), err
+	return live, max(int64(o.cfg().MaxSends)-spent, 0), err
 }

@@ -76,7 +76,7 @@ func (o *OTP) verify(tx *store.Tx, c Caller, id string, p Proof) (Verdict, error
 	if len(typed) != g.Digits {
 		return Verdict{}, badFormat()
 	}
-	limits := o.cfg.limitsOf(o.cfg.Purposes[g.Purpose])
+	limits := o.cfg().limitsOf(o.cfg().Purposes[g.Purpose])
 	if err := o.mayGuess(tx, g.PhoneKey, ip, g.Trusted, limits); err != nil {
 		return Verdict{}, err
 	}
@@ -186,7 +186,7 @@ func (o *OTP) right(tx *store.Tx, g *guessed, to whatsapp.Phone) (Verdict, error
 func (o *OTP) success(ch *challenge, to whatsapp.Phone) Verdict {
 	changed := ch.Reason == identityChanged
 	return Verdict{ID: ch.ID, To: to.E164(), Purpose: ch.Purpose, Channel: ch.Channel, VerifiedAt: store.Time(ch.EndedAt), IdentityChanged: changed,
-		StepUpRequired: changed || o.cfg.Purposes[ch.Purpose].StepUpRequired}
+		StepUpRequired: changed || o.cfg().Purposes[ch.Purpose].StepUpRequired}
 }
 
 const identityChanged = "identity_changed"

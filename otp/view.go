@@ -41,7 +41,7 @@ func (o *OTP) View(q store.Querier, c Caller, id string) (View, error) {
 // show makes the view of a challenge and its latest message.
 func (o *OTP) show(q store.Querier, ch *challenge, m outbox.Message) (View, error) {
 	now := q.Now()
-	p := o.cfg.Purposes[ch.Purpose]
+	p := o.cfg().Purposes[ch.Purpose]
 	v := View{ID: ch.ID, State: ch.now(now), Reason: ch.ended(now), Purpose: ch.Purpose, ToMasked: ch.Masked, Channel: ch.Channel,
 		Delivery: delivery(m, now), CreatedAt: store.Time(ch.CreatedAt), ExpiresAt: store.Time(ch.ExpiresAt),
 		ResendsLeft: max(ch.MaxResends-ch.Resends, 0), AttemptsLeft: max(ch.MaxAttempts-ch.Attempts, 0),
@@ -52,7 +52,7 @@ func (o *OTP) show(q store.Querier, ch *challenge, m outbox.Message) (View, erro
 	}
 	var err error
 	if v.State == Pending {
-		ask := sendAsk{phoneKey: ch.PhoneKey, ipKey: ch.IPKey, country: ch.Country, client: ch.Client, trusted: ch.Trusted, limits: o.cfg.limitsOf(p)}
+		ask := sendAsk{phoneKey: ch.PhoneKey, ipKey: ch.IPKey, country: ch.Country, client: ch.Client, trusted: ch.Trusted, limits: o.cfg().limitsOf(p)}
 		if v.ResendAfter, err = o.nextSend(q, ask, ch.CreatedAt); err != nil {
 			return View{}, err
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"janela/internal/failpoint"
@@ -29,6 +30,7 @@ type Config struct {
 // Syncer reads templates and numbers from Meta.
 type Syncer struct {
 	cfg  Config
+	live atomic.Pointer[Live]
 	kick chan struct{}
 	mu   sync.Mutex // one sync at a time
 
@@ -36,7 +38,23 @@ type Syncer struct {
 }
 
 // NewSyncer returns a Syncer that does nothing until Run or Sync.
-func NewSyncer(cfg Config) *Syncer { return &Syncer{cfg: cfg, kick: make(chan struct{}, 1)} }
+func NewSyncer(cfg Config) *Syncer {
+	s := &Syncer{cfg: cfg, kick: make(chan struct{}, 1)}
+	s.live.Store(&Live{cfg.Accounts, cfg.Every})
+	return s
+}
+
+// Live is what may change while a Syncer runs.
+type Live struct {
+	Accounts []string // WABA ids
+	Every    time.Duration
+}
+
+// Set changes it, and asks for a sync now.
+func (s *Syncer) Set(l Live) {
+	s.live.Store(&l)
+	s.Kick()
+}
 
 // Kick asks Run for a sync now: a callback or a send showed that what we know
 // is old.
@@ -62,7 +80,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 	var last string
 	var told time.Time
 	for {
-		wait := s.cfg.Every
+		wait := s.live.Load().Every
 		err := s.Sync(ctx)
 		switch {
 		case err == nil:
@@ -94,7 +112,7 @@ func (s *Syncer) Sync(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	for _, waba := range s.cfg.Accounts {
+	for _, waba := range s.live.Load().Accounts {
 		r, ok := s.cfg.Reader(waba)
 		if !ok {
 			continue

@@ -64,6 +64,7 @@ type Dispatcher struct {
 	lanes  []*lane
 	holds  atomic.Pointer[[]outbox.Hold] // that stand
 	reach  reach
+	live   atomic.Pointer[Live]
 	walked map[int64]time.Time // streams of runs: when Sweep last walked one to its end; it alone looks here
 }
 
@@ -76,11 +77,21 @@ func New(cfg Config) *Dispatcher {
 		cfg.Drain = 30 * time.Second
 	}
 	d := &Dispatcher{cfg: cfg, pacers: map[string]*pacer{}, walked: map[int64]time.Time{}, reach: reach{people: map[int64]*person{}, codes: cfg.Reveal != nil}}
+	d.Set(Live{Policy: cfg.Policy, Drain: cfg.Drain})
 	for _, l := range []whatsapp.Lane{whatsapp.LaneAuthentication, whatsapp.LaneUtility, whatsapp.LaneMarketing} {
 		d.lanes = append(d.lanes, newLane(d, l))
 	}
 	return d
 }
+
+// Live is what may change while a Dispatcher runs.
+type Live struct {
+	Policy Policy
+	Drain  time.Duration
+}
+
+// Set changes it from now on.
+func (d *Dispatcher) Set(l Live) { d.live.Store(&l) }
 
 // Run first turns what was in flight when the last process ended into unknown,
 // then sends until ctx ends, and waits for the requests under way. What has no

@@ -83,7 +83,7 @@ func (l *lane) run(ctx context.Context) {
 // drain waits for what is in flight, as long as the configuration allows, then
 // gives the rest up as unknown, and settles all.
 func (l *lane) drain(cancel context.CancelFunc) {
-	timer := time.AfterFunc(l.d.cfg.Drain, cancel)
+	timer := time.AfterFunc(l.d.live.Load().Drain, cancel)
 	l.wg.Wait()
 	timer.Stop()
 	for tries := 1; ; {

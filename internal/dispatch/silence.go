@@ -59,7 +59,7 @@ func (d *Dispatcher) Sweep(ctx context.Context) error {
 	jumps := d.cfg.DB.Wakes(store.JumpTopic)
 	for n := 0; ; n++ {
 		err := d.batches(ctx, d.expire)
-		if d.cfg.Policy.ResendAfter > 0 {
+		if d.live.Load().Policy.ResendAfter > 0 {
 			err = errors.Join(err, d.batches(ctx, d.resend))
 		}
 		if n%int(silenceEvery/sweepEvery) == 0 {
@@ -105,7 +105,7 @@ func (d *Dispatcher) expire(tx *store.Tx) (int, error) {
 
 // resend queues unknown utility messages once more.
 func (d *Dispatcher) resend(tx *store.Tx) (int, error) {
-	rows, err := outbox.Unanswered(tx, d.cfg.Policy.ResendAfter, sweepBatch)
+	rows, err := outbox.Unanswered(tx, d.live.Load().Policy.ResendAfter, sweepBatch)
 	if err != nil {
 		return 0, err
 	}
@@ -235,7 +235,7 @@ func (d *Dispatcher) giveUp(tx *store.Tx, s outbox.Stream, rows []outbox.Message
 		return err
 	}
 	ttl, own, err := ttlOf(tx, s)
-	if err != nil || !d.cfg.Policy.ResendExpired || s.Category != whatsapp.Utility || !own || ttl > longestOwnTTL {
+	if err != nil || !d.live.Load().Policy.ResendExpired || s.Category != whatsapp.Utility || !own || ttl > longestOwnTTL {
 		return err
 	}
 	var again []outbox.Message

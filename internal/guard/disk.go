@@ -77,7 +77,7 @@ func (d *diskWatch) look(ctx context.Context, g *Guard) error {
 	}
 	d.blind = false
 	d.space.Store(&s)
-	reserve := s.reserve(g.cfg.Reserve)
+	reserve := s.reserve(g.least.Load())
 	for _, h := range halves {
 		least := reserve / h.of
 		switch held := d.held[h.category]; {
@@ -108,5 +108,5 @@ func (g *Guard) Disk() (s Space, reserve int64, ok bool) {
 	if p == nil {
 		return s, 0, false
 	}
-	return *p, p.reserve(g.cfg.Reserve), true
+	return *p, p.reserve(g.least.Load()), true
 }

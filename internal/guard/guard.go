@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"janela/internal/outbox"
@@ -30,6 +31,7 @@ type Guard struct {
 	disk  diskWatch
 	fault faultWatch
 	log   logWatch
+	least atomic.Int64  // Config.Reserve
 	kept  time.Duration // since the file beside the database was brought to disk
 	deaf  bool          // that failed, and was told
 }
@@ -46,9 +48,13 @@ func New(cfg Config) *Guard {
 		cfg.Space = SpaceOf
 	}
 	g := &Guard{cfg: cfg, log: logWatch{most: logMost}}
+	g.SetReserve(cfg.Reserve)
 	cfg.DB.OnJump(g.jumped)
 	return g
 }
+
+// SetReserve changes Config.Reserve from the next look on.
+func (g *Guard) SetReserve(bytes int64) { g.least.Store(bytes) }
 
 // Begin looks for the first time. Nothing may be sent before.
 func (g *Guard) Begin(ctx context.Context) error {

@@ -60,7 +60,7 @@ const maxFlying = 8 << 20
 // over is given up instead.
 func (w *worker) claim(tx *store.Tx, health *health, flying int, bytes int64) (claimed, error) {
 	var c claimed
-	row, ok, err := store.Get[targetRow](tx, sqlTarget, w.target.Name)
+	row, ok, err := store.Get[targetRow](tx, sqlTarget, w.target().Name)
 	if err != nil {
 		return c, err
 	}
@@ -72,9 +72,9 @@ func (w *worker) claim(tx *store.Tx, health *health, flying int, bytes int64) (c
 		return c, nil // Resume wakes
 	}
 	now := tx.Now()
-	free := health.may(now, flying, w.target.AtOnce)
+	free := health.may(now, flying, w.target().AtOnce)
 	if free > 0 {
-		due, err := store.All[delivery](tx, sqlDue, w.target.Name, store.Millis(now), free)
+		due, err := store.All[delivery](tx, sqlDue, w.target().Name, store.Millis(now), free)
 		if err != nil {
 			return c, err
 		}
@@ -116,7 +116,7 @@ func (w *worker) claimOne(tx *store.Tx, r *delivery, flying int, bytes int64, c 
 
 // sleep is how long nothing can happen, unless an answer or a commit comes.
 func (w *worker) sleep(tx *store.Tx, health *health, flying int) (time.Duration, error) {
-	due, ok, err := store.Value[int64](tx, sqlNext, w.target.Name)
+	due, ok, err := store.Value[int64](tx, sqlNext, w.target().Name)
 	if err != nil || !ok {
 		return idle, err
 	}

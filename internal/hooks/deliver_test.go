@@ -526,7 +526,7 @@ func TestTwoLoopsNeverSendTheSame(t *testing.T) {
 		cancel()
 		equal(t, "requests", len(h.peer("crm").log()), 300)
 		inOrder(t, h.peer("crm").log(), want)
-		a, b := h.reports()["crm"].Delivered, other.workers[0].stats.delivered.Load()
+		a, b := h.reports()["crm"].Delivered, other.all()[0].stats.delivered.Load()
 		if a == 0 || b == 0 || a+b != 300 {
 			t.Errorf("the loops delivered %d and %d", a, b)
 		}

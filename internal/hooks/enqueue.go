@@ -42,8 +42,8 @@ func (h *Hooks) enqueue(tx *store.Tx, to []*worker, key string, p payload) error
 	now, size, order := tx.Now(), int64(len(p.body)+rowBytes), h.hash(key)
 	id := int64(0)
 	for _, w := range to {
-		name := w.target.Name
-		n, err := tx.Exec(sqlTake, name, size, w.target.MaxBytes)
+		name := w.target().Name
+		n, err := tx.Exec(sqlTake, name, size, w.target().MaxBytes)
 		if err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func (h *Hooks) enqueue(tx *store.Tx, to []*worker, key string, p payload) error
 				return err
 			}
 		}
-		if err := tx.One(sqlDeliver, tx.NewID(), id, name, order, store.Millis(now), store.Millis(now.Add(w.target.MaxAge)), size); err != nil {
+		if err := tx.One(sqlDeliver, tx.NewID(), id, name, order, store.Millis(now), store.Millis(now.Add(w.target().MaxAge)), size); err != nil {
 			return err
 		}
 		tx.Wake(w.topic)

@@ -27,8 +27,8 @@ func (h *Hooks) Wants(kind string) bool {
 	if h == nil {
 		return false
 	}
-	for _, w := range h.workers {
-		if w.target.Mode == Events && matches(w.target.Events, kind) {
+	for _, w := range h.all() {
+		if w.target().Mode == Events && matches(w.target().Events, kind) {
 			return true
 		}
 	}
@@ -68,8 +68,8 @@ func (h *Hooks) Emit(tx *store.Tx, e Event) error {
 		return fmt.Errorf("hooks: %q is no type of an event", e.Type)
 	}
 	var to []*worker
-	for _, w := range h.workers {
-		if w.target.wantsEvent(&e) {
+	for _, w := range h.all() {
+		if w.target().wantsEvent(&e) {
 			to = append(to, w)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,9 +32,17 @@ type Config struct {
 type Hooks struct {
 	cfg     Config
 	client  *http.Client
-	workers []*worker
+	workers atomic.Pointer[[]*worker]
 	ran     atomic.Bool
+
+	mu      sync.Mutex               // one Set at a time
+	running context.Context          // of Run, while it runs
+	wg      sync.WaitGroup           // its loops
+	leaving map[string]chan struct{} // of targets that were taken out, by name
 }
+
+// all are the loops of the targets that are configured now.
+func (h *Hooks) all() []*worker { return *h.workers.Load() }
 
 // New returns Hooks that send nothing until Run; what is told meanwhile waits in
 // the database. It refuses targets that Check finds faults in.
@@ -55,14 +64,74 @@ func New(ctx context.Context, cfg Config) (*Hooks, error) {
 	}
 	h := &Hooks{cfg: cfg, client: &http.Client{Transport: cfg.Transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
-	for _, t := range cfg.Targets {
-		t.fill()
-		h.workers = append(h.workers, newWorker(h, t))
+	h.workers.Store(new([]*worker))
+	h.leaving = map[string]chan struct{}{}
+	return h, h.Set(ctx, cfg.Targets)
+}
+
+// Set changes the targets, also while Run runs, or returns all that Check finds
+// wrong with them and changes nothing. Requests under way are not broken off.
+// What waits for a target that is taken out stays until its time is over.
+func (h *Hooks) Set(ctx context.Context, targets []Target) error {
+	if err := Check(targets); err != nil {
+		return err
 	}
-	if len(h.workers) == 0 {
-		return h, nil
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	filled := slices.Clone(targets)
+	for i := range filled {
+		filled[i].fill()
 	}
-	return h, cfg.DB.Write(ctx, h.declare)
+	if len(filled) > 0 {
+		err := h.cfg.DB.Write(ctx, func(tx *store.Tx) error { return declare(tx, filled) })
+		if err != nil {
+			return err
+		}
+	}
+	var next []*worker
+	for _, t := range filled {
+		w := h.worker(t.Name)
+		if w == nil {
+			w = newWorker(h, t)
+			h.start(w)
+		}
+		w.now.Store(&t)
+		next = append(next, w)
+	}
+	before := h.all()
+	h.workers.Store(&next)
+	for _, w := range before {
+		if !slices.Contains(next, w) {
+			w.stop()
+			h.leaving[w.target().Name] = w.ended
+			continue
+		}
+		select { // look again
+		case w.done <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// start begins the loop of a target, if Run runs.
+func (h *Hooks) start(w *worker) {
+	if h.running == nil {
+		return
+	}
+	ctx, stop := context.WithCancel(h.running)
+	w.stop = stop
+	name := w.target().Name
+	before := h.leaving[name]
+	delete(h.leaving, name)
+	w.ended = make(chan struct{})
+	h.wg.Go(func() {
+		defer close(w.ended)
+		if before != nil { // it was taken out and is back: two loops of one target never run
+			<-before
+		}
+		w.run(ctx)
+	})
 }
 
 var sqlDeclare = store.SQL(`INSERT INTO hook_targets (name, state, since, url_hash) VALUES (?1, 'active', ?2, ?3)
@@ -72,9 +141,9 @@ var sqlDeclare = store.SQL(`INSERT INTO hook_targets (name, state, since, url_ha
 
 // declare gives every target its row. A target that was gone and has another
 // address now is active again.
-func (h *Hooks) declare(tx *store.Tx) error {
-	for _, w := range h.workers {
-		if _, err := tx.Exec(sqlDeclare, w.target.Name, store.Millis(tx.Now()), w.target.urlHash()); err != nil {
+func declare(tx *store.Tx, targets []Target) error {
+	for _, t := range targets {
+		if _, err := tx.Exec(sqlDeclare, t.Name, store.Millis(tx.Now()), t.urlHash()); err != nil {
 			return err
 		}
 	}
@@ -127,12 +196,17 @@ func (h *Hooks) Run(ctx context.Context) error {
 	if !h.insist(ctx, "what was in flight when the last process ended could not be taken up", h.rescue) {
 		return nil
 	}
-	var wg sync.WaitGroup
-	for _, w := range h.workers {
-		wg.Go(func() { w.run(ctx) })
+	h.mu.Lock()
+	h.running = ctx
+	for _, w := range h.all() {
+		h.start(w)
 	}
-	wg.Go(func() { h.sweepAll(ctx) })
-	wg.Wait()
+	h.mu.Unlock()
+	h.sweepAll(ctx)
+	h.mu.Lock()
+	h.running = nil // nobody joins any more
+	h.mu.Unlock()
+	h.wg.Wait()
 	return nil
 }
 

@@ -115,7 +115,7 @@ func (h *Hooks) RetryTarget(tx *store.Tx, target string) (int, error) {
 func (h *Hooks) revive(tx *store.Tx, target string, dead []delivery) error {
 	age := Target{}
 	if w := h.worker(target); w != nil {
-		age = w.target
+		age = *w.target()
 	}
 	age.fill()
 	for i := range dead {
@@ -218,7 +218,7 @@ func (h *Hooks) Reports(q store.Querier) ([]Report, error) {
 		out[i] = Report{Name: r.name, Paused: r.state == "paused", Reason: r.reason, Actor: r.actor, Since: store.Time(r.since), Waiting: r.waiting,
 			Dead: r.dead, Bytes: r.bytes, Dropped: r.dropped, DroppedAt: store.Time(r.droppedAt)}
 		if w := h.worker(r.name); w != nil {
-			out[i].Address, out[i].Mode = w.target.host(), w.target.Mode
+			out[i].Address, out[i].Mode = w.target().host(), w.target().Mode
 			out[i].Delivered, out[i].Failed, out[i].Died = w.stats.delivered.Load(), w.stats.failed.Load(), w.stats.dead.Load()
 		}
 		created, ok, err := store.Value[int64](q, sqlOldest, r.name)

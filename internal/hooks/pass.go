@@ -38,8 +38,8 @@ func (h *Hooks) passes() bool {
 	if h == nil {
 		return false
 	}
-	for _, w := range h.workers {
-		if w.target.Mode == Passthrough {
+	for _, w := range h.all() {
+		if w.target().Mode == Passthrough {
 			return true
 		}
 	}
@@ -54,8 +54,8 @@ func (h *Hooks) Pass(tx *store.Tx, c Callback) error {
 		return nil
 	}
 	var to []*worker
-	for _, w := range h.workers {
-		if w.target.wantsCallback(c.Changes) {
+	for _, w := range h.all() {
+		if w.target().wantsCallback(c.Changes) {
 			to = append(to, w)
 		}
 	}

@@ -15,12 +15,14 @@ import (
 // worker is the loop of one target. It shares nothing with those of the others
 // but the database.
 type worker struct {
-	h      *Hooks
-	target Target
-	topic  store.Topic
-	wg     sync.WaitGroup
-	done   chan struct{} // capacity 1: an answer is there
-	stats  counts
+	h     *Hooks
+	now   atomic.Pointer[Target]
+	topic store.Topic
+	stop  func()        // ends the loop, when the target is taken out
+	ended chan struct{} // it has; nil before it was begun
+	wg    sync.WaitGroup
+	done  chan struct{} // capacity 1: an answer is there
+	stats counts
 
 	// Of the loop's goroutine alone.
 	health  health
@@ -38,8 +40,13 @@ type worker struct {
 type counts struct{ delivered, failed, dead atomic.Int64 }
 
 func newWorker(h *Hooks, t Target) *worker {
-	return &worker{h: h, target: t, topic: topicOf(t.Name), done: make(chan struct{}, 1), dropped: -1}
+	w := &worker{h: h, topic: topicOf(t.Name), stop: func() {}, done: make(chan struct{}, 1), dropped: -1}
+	w.now.Store(&t)
+	return w
 }
+
+// target is what is configured now.
+func (w *worker) target() *Target { return w.now.Load() }
 
 func topicOf(target string) store.Topic { return store.Topic("hooks." + target) }
 
@@ -63,7 +70,7 @@ func (w *worker) run(ctx context.Context) {
 		}
 		next, err := w.turn(ctx, sendCtx)
 		if err != nil && ctx.Err() == nil {
-			w.h.cfg.Log.Error("a turn of a webhook target failed; trying again", "target", w.target, "error", err)
+			w.h.cfg.Log.Error("a turn of a webhook target failed; trying again", "target", w.target(), "error", err)
 			next = time.Second
 		}
 		timer.Reset(next)
@@ -96,7 +103,7 @@ func (w *worker) drain(cancel context.CancelFunc) {
 		}
 		w.putBack(results)
 		if tries == lastTries {
-			w.h.cfg.Log.Error("the last answers of a webhook target could not be written; its requests are made again after the next start", "target", w.target, "error", err)
+			w.h.cfg.Log.Error("the last answers of a webhook target could not be written; its requests are made again after the next start", "target", w.target(), "error", err)
 			return
 		}
 		tries++
@@ -110,7 +117,7 @@ const lastTries = 5
 // write runs fn through the entrance of the mode: a person waits for the bot
 // behind a callback, nobody for an event.
 func (w *worker) write(ctx context.Context, fn func(*store.Tx) error) error {
-	if w.target.Mode == Passthrough {
+	if w.target().Mode == Passthrough {
 		return w.h.cfg.DB.Write(ctx, fn)
 	}
 	return w.h.cfg.DB.Bulk(ctx, fn)
@@ -188,21 +195,21 @@ func (w *worker) note(s settled, c claimed) {
 	log := w.h.cfg.Log
 	w.health = s.health
 	if c.dead > 0 {
-		log.Error("webhooks were given up after their time; janela keeps them for a while", "target", w.target, "deliveries", c.dead)
+		log.Error("webhooks were given up after their time; janela keeps them for a while", "target", w.target(), "deliveries", c.dead)
 	}
 	if s.gone {
-		log.Error("a webhook target answered 410 (gone); it is paused until it is resumed or has another address", "target", w.target)
+		log.Error("a webhook target answered 410 (gone); it is paused until it is resumed or has another address", "target", w.target())
 	}
 	switch down := w.health.down(); {
 	case down && !w.silent:
-		log.Warn("a webhook target does not take what is sent; it is tried again and again, what comes meanwhile waits", "target", w.target, "failure", s.failure)
+		log.Warn("a webhook target does not take what is sent; it is tried again and again, what comes meanwhile waits", "target", w.target(), "failure", s.failure)
 		w.silent = true
 	case !down && w.silent && s.arrived > 0:
-		log.Info("a webhook target is back", "target", w.target)
+		log.Info("a webhook target is back", "target", w.target())
 		w.silent = false
 	}
 	if w.dropped >= 0 && c.dropped > w.dropped {
-		log.Error("a webhook target's queue is full; deliveries are dropped", "target", w.target, "dropped", c.dropped-w.dropped, "max_bytes", w.target.MaxBytes)
+		log.Error("a webhook target's queue is full; deliveries are dropped", "target", w.target(), "dropped", c.dropped-w.dropped, "max_bytes", w.target().MaxBytes)
 	}
 	w.dropped, w.retried = c.dropped, c.retried
 }

@@ -25,12 +25,12 @@ const agent = "janela"
 // send makes one request and judges what comes of it.
 func (w *worker) send(ctx context.Context, t ticket) result {
 	r := result{row: t.row}
-	reqCtx, cancel := context.WithTimeout(ctx, w.target.Timeout)
+	reqCtx, cancel := context.WithTimeout(ctx, w.target().Timeout)
 	defer cancel()
 	var connected atomic.Bool
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(reqCtx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
-	}), http.MethodPost, w.target.URL, bytes.NewReader(t.body))
+	}), http.MethodPost, w.target().URL, bytes.NewReader(t.body))
 	if err != nil { // Check has seen the address
 		r.verdict, r.failure = away, "the address cannot be used"
 		return r
@@ -73,13 +73,13 @@ func (w *worker) head(h http.Header, t ticket) error {
 	if t.contentType != "" {
 		h.Set("Content-Type", t.contentType)
 	}
-	if w.target.Mode == Passthrough {
+	if w.target().Mode == Passthrough {
 		if t.signature != "" {
 			h.Set("X-Hub-Signature-256", t.signature)
 		}
 		return nil
 	}
-	signed, err := Sign(w.target.Secrets(), t.webhookID, t.at, t.body)
+	signed, err := Sign(w.target().Secrets(), t.webhookID, t.at, t.body)
 	if err != nil {
 		return err
 	}

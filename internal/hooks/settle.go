@@ -47,11 +47,11 @@ func (w *worker) settle(tx *store.Tx, results []result) (settled, error) {
 			_, err = tx.Exec(sqlUnsent, r.row.id, r.row.attempt)
 		case gone:
 			s.gone = true
-			if _, err = tx.Exec(sqlGone, w.target.Name, store.Millis(tx.Now())); err == nil {
+			if _, err = tx.Exec(sqlGone, w.target().Name, store.Millis(tx.Now())); err == nil {
 				err = w.again(tx, r, &s)
 			}
 		default:
-			s.health.failure(tx.Now(), r.asked, w.target.Mode.probe(), random())
+			s.health.failure(tx.Now(), r.asked, w.target().Mode.probe(), random())
 			err = w.again(tx, r, &s)
 		}
 		if err != nil {
@@ -66,7 +66,7 @@ func (w *worker) finish(tx *store.Tx, r *result) error {
 	if err != nil || !ok {
 		return err
 	}
-	return promote(tx, w.target.Name, r.row.key)
+	return promote(tx, w.target().Name, r.row.key)
 }
 
 // again queues a delivery for another request. Whether its time is over the next
@@ -80,7 +80,7 @@ func (w *worker) again(tx *store.Tx, r *result, s *settled) error {
 		if since == 0 {
 			since = store.Millis(now)
 		}
-		failing, patience := now.Sub(store.Time(since)), w.target.Mode.patience()
+		failing, patience := now.Sub(store.Time(since)), w.target().Mode.patience()
 		pause = backoff(failing, s.health.down(), random())
 		if failing >= patience {
 			key = "" // steps aside
@@ -95,5 +95,5 @@ func (w *worker) again(tx *store.Tx, r *result, s *settled) error {
 	if err != nil || n == 0 || key == r.row.key {
 		return err
 	}
-	return promote(tx, w.target.Name, r.row.key)
+	return promote(tx, w.target().Name, r.row.key)
 }

@@ -132,8 +132,8 @@ func each(tx *store.Tx, of *store.Stmt, target string, until int64, fn func(*del
 }
 
 func (h *Hooks) worker(name string) *worker {
-	for _, w := range h.workers {
-		if w.target.Name == name {
+	for _, w := range h.all() {
+		if w.target().Name == name {
 			return w
 		}
 	}

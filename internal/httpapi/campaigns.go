@@ -134,8 +134,8 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) testCampaign(w http.ResponseWriter, r *http.Request) error {
 	return s.command(w, r, func(id string, in CampaignCommand, out *CampaignReply) (err error) {
-		if in.To == "" && len(s.cfg.TestNumbers) == 1 {
-			in.To = s.cfg.TestNumbers[0].E164()
+		if in.To == "" && len(s.live.Load().TestNumbers) == 1 {
+			in.To = s.live.Load().TestNumbers[0].E164()
 		}
 		to, err := s.phone(in.To)
 		if err != nil {

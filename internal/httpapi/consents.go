@@ -133,7 +133,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		ids := []whatsapp.Identity{p.identity}
-		if phone, err := whatsapp.ParsePhone(in.Phone, s.cfg.Region); err == nil && phone.Phone.Identity() != p.identity {
+		if phone, err := whatsapp.ParsePhone(in.Phone, s.live.Load().Region); err == nil && phone.Phone.Identity() != p.identity {
 			ids = append(ids, phone.Phone.Identity())
 		}
 		reached, outcomes, err := optin.Revoke(tx, optin.Revocation{Identities: ids, Categories: categories, Scope: in.Scope,

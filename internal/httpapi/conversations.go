@@ -184,9 +184,9 @@ func (s *Server) when(text string) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t.UTC(), nil
 	}
-	zone, err := time.LoadLocation(s.cfg.Zone)
+	zone, err := time.LoadLocation(s.live.Load().Zone)
 	if err != nil {
-		return time.Time{}, invalid("time zone %q is not known", s.cfg.Zone)
+		return time.Time{}, invalid("time zone %q is not known", s.live.Load().Zone)
 	}
 	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", time.DateTime} {
 		if t, err := time.ParseInLocation(layout, text, zone); err == nil {

@@ -32,7 +32,7 @@ func (s *Server) dossier(w http.ResponseWriter, r *http.Request) error {
 	if in.Language != "" && !slices.Contains(dossier.Languages, in.Language) {
 		return invalid("there is no language %q", in.Language).hint("write %s", strings.Join(dossier.Languages, " or "))
 	}
-	zone, err := time.LoadLocation(s.cfg.Zone)
+	zone, err := time.LoadLocation(s.live.Load().Zone)
 	if err != nil {
 		return err
 	}

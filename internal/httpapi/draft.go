@@ -97,7 +97,7 @@ func writeNew(path, text string) error {
 // draftOf returns the definition and the audience of a draft.
 func (s *Server) draftOf(id, from string) (text, audience string, err error) {
 	if from == "" {
-		zone, err := time.LoadLocation(s.cfg.Zone)
+		zone, err := time.LoadLocation(s.live.Load().Zone)
 		if err != nil {
 			zone = time.UTC
 		}
@@ -105,7 +105,7 @@ func (s *Server) draftOf(id, from string) (text, audience string, err error) {
 		for day.Weekday() != time.Monday { // inside the draft's windows
 			day = day.AddDate(0, 0, 1)
 		}
-		return strings.NewReplacer("{id}", id, "{day}", day.Format(time.DateOnly), "{zone}", s.cfg.Zone).Replace(draftText), draftAudience, nil
+		return strings.NewReplacer("{id}", id, "{day}", day.Format(time.DateOnly), "{zone}", s.live.Load().Zone).Replace(draftText), draftAudience, nil
 	}
 	path, err := s.definitionOf(from)
 	if err != nil {

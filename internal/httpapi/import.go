@@ -73,7 +73,7 @@ func (s *Server) importConsents(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) importOptions(r *http.Request, in ImportRequest) (optin.ImportOptions, error) {
 	opt := optin.ImportOptions{Name: filepath.Base(in.Name), Columns: in.Columns, DefaultCategory: in.Category, DefaultScope: in.Scope,
-		DefaultPurpose: in.Purpose, DefaultRegion: s.cfg.Region, Zone: s.cfg.Zone, Actor: Actor(r.Context()),
+		DefaultPurpose: in.Purpose, DefaultRegion: s.live.Load().Region, Zone: s.live.Load().Zone, Actor: Actor(r.Context()),
 		Evidence: optin.Evidence{Text: in.Text, Origin: in.Origin}, Revocations: in.Revocations, OnOutcome: s.cfg.Outcomes}
 	var err error
 	if opt.DefaultTime, err = s.when(in.At); err != nil {

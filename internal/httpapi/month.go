@@ -42,16 +42,16 @@ const monthPage = 200
 // month counts a month.
 func (s *Server) month(w http.ResponseWriter, r *http.Request) error {
 	text := r.URL.Query().Get("month")
-	zone, err := time.LoadLocation(s.cfg.Zone)
+	zone, err := time.LoadLocation(s.live.Load().Zone)
 	if err != nil {
-		return invalid("time zone %q is not known", s.cfg.Zone)
+		return invalid("time zone %q is not known", s.live.Load().Zone)
 	}
 	from, err := time.ParseInLocation("2006-01", text, zone)
 	if err != nil {
 		return invalid("%q is no month", text).hint("write 2026-11")
 	}
 	patient(w)
-	out := MonthReport{Month: text, Zone: s.cfg.Zone, From: from.UTC(), To: from.AddDate(0, 1, 0).UTC(), Rows: []MonthShare{}}
+	out := MonthReport{Month: text, Zone: s.live.Load().Zone, From: from.UTC(), To: from.AddDate(0, 1, 0).UTC(), Rows: []MonthShare{}}
 	report := conversations.NewReport(out.From, out.To)
 	for after, more := int64(0), true; more; {
 		err := s.cfg.DB.Read(r.Context(), func(q *store.Snap) (err error) {

@@ -112,7 +112,7 @@ func (c *call) recordGrant(tx *store.Tx, in optinGrant) (optinReply, error) {
 		grants = append(grants, optin.Grant{Identity: in.to.Identity(), Category: category, Scope: in.scope, Purpose: in.purpose,
 			Source: optin.SourceAPI, Actor: c.actor(), Evidence: in.evidence, At: in.at, AfterForgetting: in.anew})
 	}
-	if in.confirm || c.server.cfg.DoubleOptIn {
+	if in.confirm || c.server.live.Load().DoubleOptIn {
 		err := c.propose(tx, grants, &out)
 		return out, err
 	}

@@ -28,7 +28,7 @@ type Person struct {
 
 // phone reads a number as people write it.
 func (s *Server) phone(text string) (whatsapp.ParsedPhone, error) {
-	p, err := whatsapp.ParsePhone(text, s.cfg.Region)
+	p, err := whatsapp.ParsePhone(text, s.live.Load().Region)
 	if err != nil {
 		return p, invalid("%v", err)
 	}
@@ -42,7 +42,7 @@ func (s *Server) person(q store.Querier, text string) (Person, error) {
 	text = strings.TrimSpace(text)
 	var p Person
 	var names []whatsapp.Identity
-	parsed, err := whatsapp.ParsePhone(text, s.cfg.Region)
+	parsed, err := whatsapp.ParsePhone(text, s.live.Load().Region)
 	digits := strings.TrimPrefix(text, "+")
 	if err == nil {
 		p.Phone, p.Repairs = parsed.Phone.E164(), parsed.Repairs

@@ -158,7 +158,7 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request) error {
 	v := r.URL.Query()
 	var out LinkReply
 	var words []string
-	for _, l := range s.cfg.Links {
+	for _, l := range s.live.Load().Links {
 		if v.Get("word") == "" && out.Word == "" || v.Get("word") != "" && optin.FoldWord(l.Word) == optin.FoldWord(v.Get("word")) {
 			out.LinkWord = l
 		}

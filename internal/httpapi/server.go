@@ -52,6 +52,7 @@ type Config struct {
 // business's own systems.
 type Server struct {
 	cfg    Config
+	live   atomic.Pointer[Live]
 	mux    *http.ServeMux
 	public *public
 	synced atomic.Bool // Meta's templates were asked for once
@@ -65,11 +66,9 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Zone == "" {
-		cfg.Zone = "UTC"
-	}
 	s := &Server{cfg: cfg, mux: http.NewServeMux(), public: newPublic(cfg)}
 	s.public.server = s
+	s.Set(Live{cfg.Zone, cfg.Region, cfg.TestNumbers, cfg.Links, cfg.DoubleOptIn})
 	for _, some := range []map[string]operation{s.operations(), s.ledgerOperations(), s.machineOperations(), s.silenceOperations(), s.selfOperations()} {
 		for pattern, f := range some {
 			s.mux.HandleFunc(pattern, s.answer(pattern, f))

@@ -65,8 +65,19 @@ type Config struct {
 // Intake takes callbacks in. Make one with New.
 type Intake struct {
 	cfg   Config
+	live  atomic.Pointer[Live]
 	Stats Stats
 }
+
+// Live is what may change while an Intake runs; Config says what each is.
+type Live struct {
+	Offers       optin.Offers
+	ConfirmWords []string
+	Silent       time.Duration
+}
+
+// Set changes it from now on.
+func (in *Intake) Set(l Live) { in.live.Store(&l) }
 
 // Stats counts callbacks since the start.
 type Stats struct {
@@ -74,7 +85,11 @@ type Stats struct {
 }
 
 // New returns an Intake; Run applies what its handler stores.
-func New(cfg Config) *Intake { return &Intake{cfg: cfg} }
+func New(cfg Config) *Intake {
+	in := &Intake{cfg: cfg}
+	in.Set(Live{cfg.Offers, cfg.ConfirmWords, cfg.Silent})
+	return in
+}
 
 const (
 	maxBody     = 4 << 20 // Meta: callbacks of up to 3 MB

@@ -107,7 +107,7 @@ func (in *Intake) Watch(ctx context.Context) error {
 
 // watch looks once.
 func (in *Intake) watch(ctx context.Context, started *time.Time) error {
-	if in.cfg.Silent <= 0 {
+	if in.live.Load().Silent <= 0 {
 		return nil
 	}
 	act := false
@@ -127,7 +127,7 @@ func (in *Intake) watch(ctx context.Context, started *time.Time) error {
 
 // silent decides. For a short limit the grace after the start is that limit.
 func (in *Intake) silent(h hearing, started, now time.Time) bool {
-	return h.waiting > 0 && now.Sub(store.Time(h.waiting)) >= in.cfg.Silent && now.Sub(started) >= min(settleIn, in.cfg.Silent)
+	return h.waiting > 0 && now.Sub(store.Time(h.waiting)) >= in.live.Load().Silent && now.Sub(started) >= min(settleIn, in.live.Load().Silent)
 }
 
 // hush places the hold. Where somebody has released it, time runs anew.

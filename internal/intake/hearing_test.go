@@ -99,7 +99,7 @@ func TestSilence(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHouse(t)
-			h.in.cfg.Silent = limit
+			h.in.Set(Live{Silent: limit})
 			tt.do(h)
 			want(t, "holds", h.holds(), tt.want)
 		})

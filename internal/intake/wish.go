@@ -53,10 +53,10 @@ func (in *Intake) understand(m webhook.Inbound) (s said) {
 		return s
 	}
 	for _, t := range texts {
-		if s.offer, s.word, s.joins = in.cfg.Offers.Match(t); s.joins {
+		if s.offer, s.word, s.joins = in.live.Load().Offers.Match(t); s.joins {
 			return s
 		}
-		if word := optin.FoldWord(t); word != "" && slices.Contains(in.cfg.ConfirmWords, word) {
+		if word := optin.FoldWord(t); word != "" && slices.Contains(in.live.Load().ConfirmWords, word) {
 			s.word, s.confirms = word, true
 			return s
 		}

@@ -292,7 +292,7 @@ func decoded(t *testing.T, body string) []webhook.Event {
 // of somebody who has nothing to confirm says nothing.
 func TestWordsThatConfirm(t *testing.T) {
 	h := newHouse(t)
-	h.in.cfg.ConfirmWords = []string{"confirmo"}
+	h.in.Set(Live{ConfirmWords: []string{"confirmo"}})
 	h.write(func(tx *store.Tx) error {
 		_, err := optin.Propose(tx, "site", []optin.Grant{{Identity: whatsapp.Phone(ana).Identity(), Category: whatsapp.Marketing, Source: optin.SourceAPI,
 			Actor: "site", Evidence: optin.Evidence{Text: "Aceito receber ofertas"}, At: tx.Now().Add(-time.Hour)}}, 48*time.Hour)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
@@ -72,7 +73,7 @@ func (a *app) connect(ctx context.Context) (*httpapi.Client, func() error, error
 func inProcess(ctx context.Context, cfg daemon.Config) (*httpapi.Client, func() error, error) {
 	quiet := cfg.Log
 	quiet.Level = "warn"
-	d, err := daemon.New(ctx, daemon.Options{Config: cfg, Log: newLog(quiet, os.Stderr), Version: version()})
+	d, err := daemon.New(ctx, daemon.Options{Config: cfg, Log: newLog(quiet, new(slog.LevelVar), os.Stderr), Version: version()})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -57,7 +57,7 @@ func newSandbox() *cobra.Command {
 }
 
 func runSandbox(f *sandboxFlags) error {
-	log := newLog(daemon.LogConfig{Level: "info", Format: "auto"}, os.Stderr)
+	log := newLog(daemon.LogConfig{Level: "info", Format: "auto"}, new(slog.LevelVar), os.Stderr)
 	cfg := sandbox.Config{Token: f.token, AppSecret: f.secret, VerifyToken: f.verify, WebhookURL: f.webhook, Seed: f.seed,
 		Journal: f.journal, RatePerSecond: f.rate, MessagingLimit: f.tier != "", Profile: sandbox.Default(), Logger: log,
 		WABAs:     []sandbox.WABA{{ID: f.waba, Name: "Sandbox", Numbers: []sandbox.Number{{ID: f.number, Display: "+1 202-555-0100", VerifiedName: "Sandbox", MessagingLimit: f.tier}}}},

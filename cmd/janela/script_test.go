@@ -53,6 +53,7 @@ test_numbers = ["+5511900000001"]
 //
 //	serve             start the daemon and wait until it is ready
 //	stop              end it with SIGTERM; its exit code must be 0
+//	hangup            send it SIGHUP, and wait until it has read its configuration
 //	inbound FROM TEXT a person writes to us, by the sandbox
 //	sandbox PATH JSON anything else of the sandbox's management
 //	exits CODE CMD…   run a command that must end with this code
@@ -91,7 +92,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": serveCmd, "stop": stopCmd, "inbound": inboundCmd, "sandbox": sandboxCmd, "exits": exitsCmd, "until": untilCmd, "capture": captureCmd, "clean": cleanCmd,
-			"clone": cloneCmd, "readme": readmeCmd,
+			"hangup": hangupCmd, "clone": cloneCmd, "readme": readmeCmd,
 		},
 	})
 }
@@ -172,6 +173,24 @@ func stopCmd(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("the daemon ended with %v:\n%s", err, b)
 	}
 	served.Delete(ts.MkAbs("."))
+}
+
+// hangupCmd lets the daemon read its configuration again.
+func hangupCmd(ts *testscript.TestScript, neg bool, args []string) {
+	d := running(ts)
+	before, err := os.ReadFile(d.log)
+	ts.Check(err)
+	ts.Check(d.cmd.Process.Signal(syscall.SIGHUP))
+	for until := time.Now().Add(15 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		b, err := os.ReadFile(d.log)
+		ts.Check(err)
+		if bytes.Contains(b[len(before):], []byte(`"by":"SIGHUP"`)) {
+			return
+		}
+		if time.Now().After(until) {
+			ts.Fatalf("SIGHUP did nothing:\n%s", b)
+		}
+	}
 }
 
 var management = regexp.MustCompile(`"management":"([^"]+)"`)

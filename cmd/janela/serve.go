@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,7 +22,8 @@ func newServe(a *app) *cobra.Command {
 		Use:   "serve",
 		Short: "Run the daemon",
 		Long: "Runs the daemon until SIGTERM or SIGINT: it then sends nothing new, waits for what is in flight, and ends.\n" +
-			"A second signal ends it at once; what was in flight is then unknown until a status tells, and is never sent twice.",
+			"A second signal ends it at once; what was in flight is then unknown until a status tells, and is never sent twice.\n" +
+			"SIGHUP reads the configuration again, as janela reload does.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(a) },
 	}
@@ -33,13 +35,24 @@ func serve(a *app) error {
 		return err
 	}
 	progress := daemon.NewProgress(os.Stdout, terminalWidth(os.Stdout))
-	log := newLog(cfg.Log, progress.Wrap(os.Stderr))
+	level := new(slog.LevelVar)
+	log := newLog(cfg.Log, level, progress.Wrap(os.Stderr))
+	notify := notifier()
+	if notify != nil {
+		notify(daemon.Starting, "starting")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	d, err := daemon.New(ctx, daemon.Options{Config: cfg, Log: log, Version: version()})
+	d, err := daemon.New(ctx, daemon.Options{Config: cfg, Log: log, Level: level, Notify: notify, Version: version()})
 	if err != nil {
 		return err
 	}
+	var hangups sync.WaitGroup
+	defer func() {
+		stop()
+		hangups.Wait()
+	}()
+	hangups.Go(func() { reloadAtHangup(ctx, d) })
 	context.AfterFunc(ctx, stop) // from now on a second signal kills
 	d.ShowProgress(progress)
 	err = d.Run(ctx)
@@ -50,6 +63,22 @@ func serve(a *app) error {
 		return &exitError{1, err}
 	}
 	return nil
+}
+
+// reloadAtHangup reads the configuration again at every SIGHUP; what is wrong is
+// in the log.
+func reloadAtHangup(ctx context.Context, d *daemon.Daemon) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			_, _ = d.Reload(ctx, "SIGHUP")
+		}
+	}
 }
 
 // terminalWidth tells the columns of the terminal that f is; nil if it is none.
@@ -68,10 +97,9 @@ func terminalWidth(f *os.File) func() int {
 }
 
 // newLog logs in colour to a terminal, and in JSON elsewhere.
-func newLog(cfg daemon.LogConfig, w io.Writer) *slog.Logger {
-	var level slog.Level
+func newLog(cfg daemon.LogConfig, level *slog.LevelVar, w io.Writer) *slog.Logger {
 	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
-		level = slog.LevelInfo
+		level.Set(slog.LevelInfo)
 	}
 	terminal := term.IsTerminal(int(os.Stderr.Fd()))
 	switch {

@@ -26,6 +26,7 @@ var clocks = map[string]string{
 	"scheduler.Loop.fail":             "back-off of a loop",
 	"scheduler.Loop.look":             "back-off of a loop",
 	"dispatch.lane.claim":             "pacing",
+	"dispatch.Dispatcher.Stuck":       "how long a turn takes, for the watchdog",
 	"dispatch.lane.take":              "how fast answers come",
 	"dispatch.lane.run":               "when the loop wakes",
 	"dispatch.Dispatcher.mayLeave":    "a ticket whose time passed while it waited must not leave; the transaction that claimed it is over",

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -162,7 +163,11 @@ func checkSecretFile(path string) error {
 	if err != nil {
 		return fmt.Errorf("the secret cannot be read: %w", err)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	others := os.FileMode(0o077)
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" && filepath.Dir(path) == filepath.Clean(dir) {
+		others = 0o037 // systemd lets the service read by an access list, which looks like the group's right
+	}
+	if info.Mode().Perm()&others != 0 {
 		return fmt.Errorf("%s can be read by others (mode %04o); run chmod 600 on it", path, info.Mode().Perm())
 	}
 	return nil

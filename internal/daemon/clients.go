@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"fmt"
-	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -25,16 +24,16 @@ const (
 	sandboxVerify = "sandbox-verify-token"
 )
 
-func (d *Daemon) openSecrets() (secrets, error) {
-	w := d.cfg.WhatsApp
-	if d.cfg.Embedded() {
-		return secrets{token: secret(sandboxToken, ""), appSecret: secret(sandboxSecret, ""), verify: secret(sandboxVerify, "")}, nil
+func (d *Daemon) openSecrets(c *Config) (*secrets, error) {
+	w := c.WhatsApp
+	if c.Embedded() {
+		return &secrets{token: secret(sandboxToken, ""), appSecret: secret(sandboxSecret, ""), verify: secret(sandboxVerify, "")}, nil
 	}
-	s := secrets{token: secret(w.Token, d.cfg.file(w.TokenFile)), appSecret: secret(w.AppSecret, d.cfg.file(w.AppSecretFile)),
-		verify: secret(w.VerifyToken, d.cfg.file(w.VerifyTokenFile)), tokens: map[string]func() ([]byte, error){}}
+	s := &secrets{token: secret(w.Token, c.file(w.TokenFile)), appSecret: secret(w.AppSecret, c.file(w.AppSecretFile)),
+		verify: secret(w.VerifyToken, c.file(w.VerifyTokenFile)), tokens: map[string]func() ([]byte, error){}}
 	for _, a := range w.Accounts {
 		if a.TokenFile != "" {
-			s.tokens[a.ID] = secret("", d.cfg.file(a.TokenFile))
+			s.tokens[a.ID] = secret("", c.file(a.TokenFile))
 		}
 	}
 	for name, read := range map[string]func() ([]byte, error){"app secret": s.appSecret, "verify token": s.verify} {
@@ -47,26 +46,22 @@ func (d *Daemon) openSecrets() (secrets, error) {
 
 // appSecrets returns the secrets that may have signed a callback; none when
 // they cannot be read, so that nothing unsigned gets in.
-func (s *secrets) appSecrets(log *slog.Logger) func() [][]byte {
-	return func() [][]byte {
-		b, err := s.appSecret()
-		if err != nil {
-			log.Error("the app secret cannot be read; callbacks are refused", "error", err)
-			return nil
-		}
-		return lines(b)
+func (d *Daemon) appSecrets() [][]byte {
+	b, err := d.secrets.Load().appSecret()
+	if err != nil {
+		d.log.Error("the app secret cannot be read; callbacks are refused", "error", err)
+		return nil
 	}
+	return lines(b)
 }
 
-func (s *secrets) verifyToken(log *slog.Logger) func() string {
-	return func() string {
-		b, err := s.verify()
-		if err != nil {
-			log.Error("the verify token cannot be read; the handshake is refused", "error", err)
-			return ""
-		}
-		return string(b)
+func (d *Daemon) verifyToken() string {
+	b, err := d.secrets.Load().verify()
+	if err != nil {
+		d.log.Error("the verify token cannot be read; the handshake is refused", "error", err)
+		return ""
 	}
+	return string(b)
 }
 
 // clients speak to Meta: for each account one for everything, and one for codes
@@ -74,8 +69,8 @@ func (s *secrets) verifyToken(log *slog.Logger) func() string {
 // campaign has.
 type clients struct{ byAccount, codes map[string]*cloudapi.Client }
 
-func newClients(d *Daemon) *clients {
-	c := &clients{byAccount: map[string]*cloudapi.Client{}, codes: map[string]*cloudapi.Client{}}
+func newClients(d *Daemon, c *Config, from *secrets) *clients {
+	out := &clients{byAccount: map[string]*cloudapi.Client{}, codes: map[string]*cloudapi.Client{}}
 	transport := func() http.RoundTripper {
 		if d.opt.Dial == nil {
 			return nil // the client makes its own
@@ -83,26 +78,26 @@ func newClients(d *Daemon) *clients {
 		return &http.Transport{DialContext: d.opt.Dial, MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second}
 	}
 	shared := transport()
-	base := d.cfg.WhatsApp.GraphURL
+	base := c.WhatsApp.GraphURL
 	if d.sandbox != nil {
 		base = "http://" + d.sandboxAddr()
 	}
-	for _, a := range d.cfg.WhatsApp.Accounts {
-		read := d.secrets.token
-		if own, ok := d.secrets.tokens[a.ID]; ok {
+	for _, a := range c.WhatsApp.Accounts {
+		read := from.token
+		if own, ok := from.tokens[a.ID]; ok {
 			read = own
 		}
-		cfg := cloudapi.Config{BaseURL: base, Version: d.cfg.WhatsApp.GraphVersion, Transport: shared,
-			SendTimeout: d.cfg.WhatsApp.SendTimeout, MaxIdlePerHost: 3 * d.cfg.WhatsApp.Senders,
+		cfg := cloudapi.Config{BaseURL: base, Version: c.WhatsApp.GraphVersion, Transport: shared,
+			SendTimeout: c.WhatsApp.SendTimeout, MaxIdlePerHost: 3 * c.WhatsApp.Senders,
 			Token: func() (string, error) {
 				b, err := read()
 				return string(b), err
 			}}
-		c.byAccount[a.ID] = cloudapi.New(cfg)
-		cfg.Transport, cfg.MaxIdlePerHost = transport(), d.cfg.WhatsApp.Senders
-		c.codes[a.ID] = cloudapi.New(cfg)
+		out.byAccount[a.ID] = cloudapi.New(cfg)
+		cfg.Transport, cfg.MaxIdlePerHost = transport(), c.WhatsApp.Senders
+		out.codes[a.ID] = cloudapi.New(cfg)
 	}
-	return c
+	return out
 }
 
 // hookTransport carries the requests of the codes' fallback; nil: the room makes
@@ -115,17 +110,17 @@ func (d *Daemon) hookTransport() http.RoundTripper {
 }
 
 // sender is the door of a lane.
-func (c *clients) sender(waba string, lane whatsapp.Lane) (cloudapi.Sender, bool) {
-	from := c.byAccount
+func (d *Daemon) sender(waba string, lane whatsapp.Lane) (cloudapi.Sender, bool) {
+	from := d.clients.Load().byAccount
 	if lane == whatsapp.LaneAuthentication {
-		from = c.codes
+		from = d.clients.Load().codes
 	}
 	s, ok := from[waba]
 	return s, ok
 }
 
-func (c *clients) reader(waba string) (cloudapi.Reader, bool) {
-	r, ok := c.byAccount[waba]
+func (d *Daemon) reader(waba string) (cloudapi.Reader, bool) {
+	r, ok := d.clients.Load().byAccount[waba]
 	return r, ok
 }
 

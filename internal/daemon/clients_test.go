@@ -40,15 +40,16 @@ func TestCodesHaveTheirOwnConnections(t *testing.T) {
 	defer meta.Close()
 	var net dials
 	token := func() ([]byte, error) { return []byte("t"), nil }
-	d := &Daemon{opt: Options{Dial: net.dial}, secrets: secrets{token: token, tokens: map[string]func() ([]byte, error){
-		"2": func() ([]byte, error) { return nil, errors.New("no token of this account") }}}}
+	d := &Daemon{opt: Options{Dial: net.dial}}
+	from := &secrets{token: token, tokens: map[string]func() ([]byte, error){
+		"2": func() ([]byte, error) { return nil, errors.New("no token of this account") }}}
 	d.cfg.WhatsApp.GraphURL = meta.URL
 	d.cfg.WhatsApp.Senders = 4
 	d.cfg.WhatsApp.Accounts = []AccountConfig{{ID: "1"}, {ID: "2"}}
-	c := newClients(d)
+	d.clients.Store(newClients(d, &d.cfg, from))
 	send := func(lane whatsapp.Lane, want int) {
 		t.Helper()
-		s, ok := c.sender("1", lane)
+		s, ok := d.sender("1", lane)
 		if !ok {
 			t.Fatalf("no client for the %s lane", lane)
 		}
@@ -65,10 +66,10 @@ func TestCodesHaveTheirOwnConnections(t *testing.T) {
 	send(whatsapp.LaneMarketing, 2)
 	send(whatsapp.LaneAuthentication, 2)
 	for _, lane := range []whatsapp.Lane{whatsapp.LaneAuthentication, whatsapp.LaneMarketing} {
-		if _, ok := c.sender("3", lane); ok {
+		if _, ok := d.sender("3", lane); ok {
 			t.Errorf("an account that is not configured has a client in the %s lane", lane)
 		}
-		if s, ok := c.sender("2", lane); !ok {
+		if s, ok := d.sender("2", lane); !ok {
 			t.Errorf("account 2 has no client in the %s lane", lane)
 		} else if _, err := s.Send(t.Context(), "7", []byte(`{}`)); err == nil {
 			t.Errorf("account 2 sends in the %s lane with the token of another", lane)

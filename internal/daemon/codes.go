@@ -110,7 +110,7 @@ func (d *Daemon) codeAlerts(q store.Querier) ([]string, error) {
 	if d.otp == nil {
 		return nil, nil
 	}
-	cfg, out := d.cfg.otpConfig(), []string(nil)
+	cfg, out := d.now().otpConfig(), []string(nil)
 	if why := d.otp.FallbackTrouble(q.Now()); why != "" {
 		out = append(out, "codes do not reach the fallback: "+why)
 	}
@@ -146,7 +146,7 @@ func (d *Daemon) codeAlerts(q store.Querier) ([]string, error) {
 
 // accountOf returns the account of a number, "" for none.
 func (d *Daemon) accountOf(number string) string {
-	for _, a := range d.cfg.WhatsApp.Accounts {
+	for _, a := range d.now().WhatsApp.Accounts {
 		for _, n := range a.Numbers {
 			if n.ID == number {
 				return a.ID

@@ -80,10 +80,10 @@ func withCodes(t *testing.T, config string, f func(c *counter)) {
 			if err := c.d.Close(); err != nil {
 				t.Error(err)
 			}
-			for _, one := range c.d.clients.byAccount {
+			for _, one := range c.d.clients.Load().byAccount {
 				one.Close()
 			}
-			for _, one := range c.d.clients.codes {
+			for _, one := range c.d.clients.Load().codes {
 				one.Close()
 			}
 		})

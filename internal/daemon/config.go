@@ -22,8 +22,10 @@ type Config struct {
 	Backup    BackupConfig    `toml:"backup"`
 	Log       LogConfig       `toml:"log"`
 
-	dir      string            // of config.toml: relative paths start there
-	warnings tomlfile.Problems // what Load found that a person should look at; New logs them
+	again    func() (Config, error) // reads it again; nil: it came from no file
+	doc      *tomlfile.Document     // as it was read
+	dir      string                 // of config.toml: relative paths start there
+	warnings tomlfile.Problems      // what Load found that a person should look at; New logs them
 }
 
 // StoreConfig says where the database is.

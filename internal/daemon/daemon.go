@@ -30,6 +30,7 @@ import (
 	"janela/internal/sandbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
+	"janela/internal/whatsapp/cloudapi"
 	"janela/optin"
 	"janela/otp"
 	"janela/scheduler"
@@ -46,19 +47,24 @@ type Options struct {
 	Look    time.Duration                         // how often the machine is looked at; 0: every second
 	Space   func(dir string) (guard.Space, error) // nil: the file system is asked
 	Version string
+	Notify  func(s State, sentence string) // tells the service manager; nil: there is none
+	Level   *slog.LevelVar                 // of Log; nil: [log] level does not change while it runs
 }
 
 // Daemon is the whole program, built. Run starts it.
 type Daemon struct {
-	cfg           Config
+	cfg           Config                   // as it was at the start
+	live          atomic.Pointer[Config]   // what holds now, of what may change; see reload.go
+	reloads       sync.Mutex               // one at a time
+	waits         atomic.Pointer[[]string] // keys that wait for a restart
 	opt           Options
 	log           *slog.Logger
 	db            *store.DB
 	guard         *guard.Guard
 	backups       *backup.Backups
 	sandbox       *sandbox.Sandbox // nil with a real account
-	secrets       secrets
-	clients       *clients
+	secrets       atomic.Pointer[secrets]
+	clients       atomic.Pointer[clients]
 	account       *account.Syncer
 	campaigns     *campaigns.Campaigns
 	scheduler     *scheduler.Loop
@@ -90,6 +96,7 @@ type stop struct {
 func New(ctx context.Context, opt Options) (*Daemon, error) {
 	opt.fill()
 	d := &Daemon{cfg: opt.Config, opt: opt, started: time.Now(), log: slog.New(guard.Calm(opt.Log.Handler()))}
+	d.live.Store(&d.cfg)
 	for _, w := range d.cfg.warnings {
 		d.log.Warn("the configuration: "+w.Message, "at", fmt.Sprintf("%s:%d", w.File, w.Line), "key", w.Path, "hint", w.Hint)
 	}
@@ -120,16 +127,18 @@ func (d *Daemon) build(ctx context.Context) error {
 	d.tellUpgrade()
 	d.guard = guard.New(guard.Config{DB: d.db, Every: d.opt.Look, Dir: dirOf(d.cfg.file(d.cfg.Store.Path)), Reserve: d.cfg.Store.ReserveMB << 20, Space: d.opt.Space, Log: d.opt.Log})
 	d.backups = backup.New(backup.Config{DB: d.db, Settings: d.cfg.backup(), Free: d.free, Log: d.log})
-	if d.secrets, err = d.openSecrets(); err != nil {
+	secrets, err := d.openSecrets(&d.cfg)
+	if err != nil {
 		return err
 	}
+	d.secrets.Store(secrets)
 	if d.cfg.Embedded() {
 		if err := d.openSandbox(); err != nil {
 			return err
 		}
 	}
-	d.clients = newClients(d)
-	if err := d.declare(ctx); err != nil {
+	d.clients.Store(newClients(d, &d.cfg, secrets))
+	if err := d.declare(ctx, &d.cfg); err != nil {
 		return err
 	}
 	keys, err := optin.OpenKeys(d.cfg.file(d.cfg.Optin.KeyFile))
@@ -137,7 +146,7 @@ func (d *Daemon) build(ctx context.Context) error {
 		return err
 	}
 	d.ledger = optin.NewLedger(optin.LedgerConfig{DB: d.db, Keys: keys, Head: d.cfg.file(d.cfg.Store.Path) + ".head", Log: d.log})
-	d.account = account.NewSyncer(account.Config{DB: d.db, Accounts: d.accountIDs(), Reader: d.clients.reader, Every: d.cfg.WhatsApp.SyncEvery, Log: d.log})
+	d.account = account.NewSyncer(account.Config{DB: d.db, Accounts: d.cfg.accountIDs(), Reader: d.reader, Every: d.cfg.WhatsApp.SyncEvery, Log: d.log})
 	d.campaigns = campaigns.New(d.campaignsConfig())
 	d.scheduler = scheduler.NewLoop(d.db, d.campaigns.Fire, d.log)
 	d.metrics = newMetrics(d)
@@ -150,15 +159,16 @@ func (d *Daemon) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.dispatch = dispatch.New(dispatch.Config{DB: d.db, Sender: d.clients.sender, PerSecond: d.perSecond, Outcomes: d.outcomes, Resync: d.account.Kick, Sent: d.metrics.sent,
-		Reveal: codes.reveal, Marketing: d.cfg.WhatsApp.marketing, Note: note, Failed: d.metrics.failed, Policy: d.cfg.policy(), Log: d.log, Senders: d.cfg.WhatsApp.Senders, Drain: d.cfg.WhatsApp.Drain})
-	d.intake = intake.New(intake.Config{DB: d.db, Secrets: d.secrets.appSecrets(d.log), VerifyToken: d.secrets.verifyToken(d.log),
+	d.dispatch = dispatch.New(dispatch.Config{DB: d.db, Sender: d.sender, PerSecond: d.perSecond, Outcomes: d.outcomes, Resync: d.account.Kick, Sent: d.metrics.sent,
+		Reveal: codes.reveal, Marketing: func(s outbox.Stream) *cloudapi.Marketing { return d.now().WhatsApp.marketing(s) }, Note: note, Failed: d.metrics.failed, Policy: d.cfg.policy(), Log: d.log, Senders: d.cfg.WhatsApp.Senders, Drain: d.cfg.WhatsApp.Drain})
+	d.intake = intake.New(intake.Config{DB: d.db, Secrets: d.appSecrets, VerifyToken: d.verifyToken,
 		Version: d.opt.Version, Failed: d.metrics.failed, Outcomes: d.outcomes, Foreign: d.dispatch.Heard, Resync: d.account.Kick, IdentityKey: codes.identityKey, NotRequested: codes.notRequested, Log: d.log,
-		Confirm: d.cfg.confirm, Offers: optin.NewOffers(d.cfg.offers()), ConfirmWords: d.cfg.confirmWords(), Hooks: d.hooks, Silent: d.cfg.WhatsApp.WebhookSilent})
+		Confirm: func(k optin.Keyword) string { return d.now().confirm(k) }, Offers: optin.NewOffers(d.cfg.offers()), ConfirmWords: d.cfg.confirmWords(), Hooks: d.hooks, Silent: d.cfg.WhatsApp.WebhookSilent})
 	d.api = httpapi.New(httpapi.Config{DB: d.db, Campaigns: d.campaigns, Account: d.account, Outcomes: d.outcomes, OTP: d.otp, Hooks: d.hooks, Links: d.cfg.links(), Log: d.log,
 		Ledger: d.ledger, DoubleOptIn: d.cfg.Optin.DoubleOptIn, MAC: keys.MAC,
-		TestNumbers: d.testNumbers(), Zone: d.cfg.Campaigns.Timezone, Region: d.cfg.Campaigns.Region, Version: d.opt.Version,
+		TestNumbers: d.cfg.testNumbers(), Zone: d.cfg.Campaigns.Timezone, Region: d.cfg.Campaigns.Region, Version: d.opt.Version,
 		Folder: d.cfg.file(d.cfg.Campaigns.Folder), Spool: filepath.Join(filepath.Dir(d.cfg.file(d.cfg.Store.Path)), "spool"),
+		Reload: d.Reload,
 		Self: d.self, Health: func(ctx context.Context) httpapi.Health { return httpapi.Health(d.health(ctx)) }, Reach: d.dispatch.Reach, Paces: d.dispatch.Paces, Waits: d.dispatch.Waits})
 	return nil
 }
@@ -212,13 +222,13 @@ func (d *Daemon) campaignsConfig() campaigns.Config {
 	dir := filepath.Dir(d.cfg.file(d.cfg.Store.Path))
 	return campaigns.Config{DB: d.db, Folder: d.cfg.file(c.Folder), Status: d.cfg.file(c.Status), Spool: filepath.Join(dir, "spool"),
 		Zone: c.Timezone, Region: c.Region, Poll: c.Poll, Stable: c.Stable, Approval: d.cfg.Approval(), FourEyes: c.FourEyes,
-		TestNumbers: d.testNumbers(), PerSecond: d.perSecond, Tier: d.tier, Limited: d.limited, Media: d.account.Media, OnOutcomes: d.outcomes, Log: d.log}
+		TestNumbers: d.cfg.testNumbers(), PerSecond: d.perSecond, Tier: d.tier, Limited: d.limited, Media: d.account.Media, OnOutcomes: d.outcomes, Log: d.log}
 }
 
-func (d *Daemon) testNumbers() []whatsapp.Phone {
+func (c *Config) testNumbers() []whatsapp.Phone {
 	var out []whatsapp.Phone
-	for _, n := range d.cfg.Campaigns.TestNumbers {
-		if p, err := whatsapp.ParsePhone(n, d.cfg.Campaigns.Region); err == nil { // checked with the configuration
+	for _, n := range c.Campaigns.TestNumbers {
+		if p, err := whatsapp.ParsePhone(n, c.Campaigns.Region); err == nil { // checked with the configuration
 			out = append(out, p.Phone)
 		}
 	}
@@ -226,9 +236,9 @@ func (d *Daemon) testNumbers() []whatsapp.Phone {
 }
 
 // declare writes the configured numbers into the database.
-func (d *Daemon) declare(ctx context.Context) error {
+func (d *Daemon) declare(ctx context.Context, cfg *Config) error {
 	var all []account.Number
-	for _, a := range d.cfg.WhatsApp.Accounts {
+	for _, a := range cfg.WhatsApp.Accounts {
 		for _, n := range a.Numbers {
 			all = append(all, account.Number{ID: n.ID, Name: n.Name, WABA: a.ID, Unit: n.Unit})
 		}
@@ -236,9 +246,9 @@ func (d *Daemon) declare(ctx context.Context) error {
 	return d.db.Write(ctx, func(tx *store.Tx) error { return account.Declare(tx, all) })
 }
 
-func (d *Daemon) accountIDs() []string {
+func (c *Config) accountIDs() []string {
 	var out []string
-	for _, a := range d.cfg.WhatsApp.Accounts {
+	for _, a := range c.WhatsApp.Accounts {
 		out = append(out, a.ID)
 	}
 	return out
@@ -247,7 +257,7 @@ func (d *Daemon) accountIDs() []string {
 // perSecond is what a number may send in a second.
 func (d *Daemon) perSecond(n account.Number) float64 {
 	var ceiling float64
-	for _, a := range d.cfg.WhatsApp.Accounts {
+	for _, a := range d.now().WhatsApp.Accounts {
 		for _, c := range a.Numbers {
 			if c.ID == n.ID {
 				ceiling = c.PerSecond
@@ -318,11 +328,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	failpoint.Hit("daemon.running")
 	d.ready.Store(true)
+	d.notify(Ready)
+	d.loop(doorsCtx, &doors, "watchdog", d.watch)
 	d.warnGraph(time.Now())
 	d.log.Info("janela is running", "http", d.addr, "campaigns", d.cfg.file(d.cfg.Campaigns.Folder), "database", d.cfg.file(d.cfg.Store.Path))
 	<-ctx.Done()
 	failpoint.Hit("daemon.stopping")
 	d.ready.Store(false)
+	d.notify(Stopping)
 	d.log.Info("stopping: nothing new is sent, waiting for what is in flight")
 	rooms.Wait()
 	failpoint.Hit("daemon.rooms_closed")

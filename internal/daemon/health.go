@@ -57,6 +57,7 @@ func (d *Daemon) health(ctx context.Context) Health {
 		h.Problems = append(h.Problems, "the database does not answer: "+err.Error())
 	}
 	h.Alerts = append(h.Alerts, d.backups.Alerts()...)
+	h.Alerts = append(h.Alerts, d.waiting()...)
 	for _, a := range d.campaigns.Alerts() {
 		h.Alerts = append(h.Alerts, a.Text)
 	}

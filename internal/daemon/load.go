@@ -35,7 +35,8 @@ func Load(path string, environ []string) (Config, error) {
 		return cfg, fmt.Errorf("read the configuration: %w", err)
 	}
 	doc, problems := tomlfile.Decode(path, data, &cfg)
-	cfg.dir = filepath.Dir(path)
+	cfg.dir, cfg.doc = filepath.Dir(path), doc
+	cfg.again = func() (Config, error) { return Load(path, environ) }
 	unread := problems.HasErrors() && !slices.ContainsFunc(sections, doc.Has) // a fault of syntax: nothing else is known
 	problems = append(problems, secretsInFile(doc)...)
 	// What stands there is not used, so that it is not taken for the environment's.

@@ -133,11 +133,11 @@ func checkCallback(address string) string {
 // self is what only the running daemon knows.
 func (d *Daemon) self() httpapi.Self {
 	out := httpapi.Self{PID: os.Getpid(), Version: d.opt.Version, Started: d.started, HTTP: d.addr, WebhookURL: "http://" + d.addr + d.cfg.HTTP.WebhookPath,
-		GraphURL: d.cfg.WhatsApp.GraphURL, GraphVersion: d.cfg.WhatsApp.GraphVersion, Tokens: map[string]string{}}
+		GraphURL: d.cfg.WhatsApp.GraphURL, GraphVersion: d.now().WhatsApp.GraphVersion, Tokens: map[string]string{}}
 	if d.sandbox != nil {
 		out.Sandbox = d.sandboxAddr()
 	}
-	for _, a := range d.cfg.WhatsApp.Accounts {
+	for _, a := range d.now().WhatsApp.Accounts {
 		for _, n := range a.Numbers {
 			out.Numbers = append(out.Numbers, httpapi.SelfNumber{Account: a.ID, ID: n.ID, Name: n.Name})
 		}
@@ -150,8 +150,8 @@ func (d *Daemon) self() httpapi.Self {
 
 // tokenOf is the token that an account's requests show now.
 func (d *Daemon) tokenOf(waba string) ([]byte, error) {
-	if own, ok := d.secrets.tokens[waba]; ok {
+	if own, ok := d.secrets.Load().tokens[waba]; ok {
 		return own()
 	}
-	return d.secrets.token()
+	return d.secrets.Load().token()
 }

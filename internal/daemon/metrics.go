@@ -100,7 +100,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	alerts := len(m.d.campaigns.Alerts()) + len(m.d.backups.Alerts())
+	alerts := len(m.d.campaigns.Alerts()) + len(m.d.backups.Alerts()) + len(m.d.waiting())
 	if guard.LogAlert(m.d.db) != "" {
 		alerts++
 	}

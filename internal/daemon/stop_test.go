@@ -279,7 +279,7 @@ func TestStop(t *testing.T) {
 		if err := d.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
-		for _, c := range d.clients.byAccount {
+		for _, c := range d.clients.Load().byAccount {
 			c.Close()
 		}
 		for _, private := range []string{"5511900000001", "5511900000002"} {

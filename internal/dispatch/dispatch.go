@@ -93,6 +93,17 @@ type Live struct {
 // Set changes it from now on.
 func (d *Dispatcher) Set(l Live) { d.live.Store(&l) }
 
+// Stuck is how long the lane has been in its turn that is in one for the longest
+// time; 0: none is.
+func (d *Dispatcher) Stuck() (longest time.Duration) {
+	for _, l := range d.lanes {
+		if begun := l.turning.Load(); begun != nil {
+			longest = max(longest, time.Since(*begun))
+		}
+	}
+	return longest
+}
+
 // Run first turns what was in flight when the last process ended into unknown,
 // then sends until ctx ends, and waits for the requests under way. What has no
 // answer by then becomes unknown.

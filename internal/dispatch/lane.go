@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"janela/internal/failpoint"
@@ -30,6 +31,8 @@ type lane struct {
 	turns   int               // rotates the order of streams
 	got     int               // results since then
 	since   time.Time         // when it was last reckoned how fast they come
+
+	turning atomic.Pointer[time.Time] // since when it is in a turn; nil: it is in none
 
 	mu      sync.Mutex
 	results []result
@@ -69,7 +72,10 @@ func (l *lane) run(ctx context.Context) {
 			}
 		case <-timer.C:
 		}
+		begun := time.Now()
+		l.turning.Store(&begun)
 		next, err := l.turn(ctx)
+		l.turning.Store(nil)
 		if err != nil && ctx.Err() == nil {
 			l.d.cfg.Log.Error("a turn of the sender failed; trying again", "lane", l.lane, "error", err)
 			next = time.Second

@@ -19,6 +19,7 @@ func (s *Server) machineOperations() map[string]operation {
 		"GET /v1/recover":       s.recovery,
 		"POST /v1/recover":      s.recover,
 		"POST /v1/backups":      s.noteBackup,
+		"POST /v1/reload":       s.reload,
 	}
 }
 

@@ -33,10 +33,11 @@ type Config struct {
 	Zone        string // of dates without an offset
 	Region      string // of numbers without a plus
 	Version     string
-	Health      func(ctx context.Context) Health   // nil: not told
-	Self        func() Self                        // nil: not told
-	Reach       func(now time.Time) dispatch.Reach // nil: not told
-	Paces       func() []dispatch.Pace             // nil: not told
+	Health      func(ctx context.Context) Health                     // nil: not told
+	Reload      func(ctx context.Context, by string) (Reload, error) // nil: there is nothing to reload
+	Self        func() Self                                          // nil: not told
+	Reach       func(now time.Time) dispatch.Reach                   // nil: not told
+	Paces       func() []dispatch.Pace                               // nil: not told
 	// Waits says whether a message waits for the messaging limit, and until when.
 	Waits       func(q store.Querier, s outbox.Stream, contact int64) (until time.Time, wait bool, err error)
 	OTP         *otp.OTP      // nil: no codes are sent

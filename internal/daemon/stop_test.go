@@ -440,6 +440,7 @@ func TestPublicServesNothingElse(t *testing.T) {
 
 func TestPerSecond(t *testing.T) {
 	d := &Daemon{cfg: Config{WhatsApp: WhatsAppConfig{Accounts: []AccountConfig{{Numbers: []NumberConfig{{ID: "1"}, {ID: "2", PerSecond: 0.5}}}}}}}
+	d.live.Store(&d.cfg)
 	of := func(id, level string) float64 { return d.perSecond(account.Number{ID: id, Throughput: level}) }
 	want(t, "rates", []float64{of("1", ""), of("2", ""), of("3", ""), of("1", "HIGH"), of("2", "HIGH")}, []float64{80, 0.5, 80, 1000, 0.5})
 }

@@ -157,6 +157,7 @@ var restarts = [][2]string{
 	{"campaigns.stable", "the folder is watched by it"},
 	{"optin.key_file", "the ledger is sealed with it"},
 	{"otp.key_file", "open codes were made with it"},
+	{"retention", "what is old is walked by it"},
 	{"http", "the listeners are open"},
 	{"log.format", "the log is open"},
 }

@@ -23,8 +23,8 @@ func TestReadmeListsTheCommands(t *testing.T) {
 	code, readme := map[string]bool{}, map[string]bool{}
 	leaves(newRoot(), "", code)
 	for name := range code {
-		_, last, _ := strings.Cut(name, " ")
-		if code[name+" list"] || code[last] { // a group lists by itself; campaigns plan is plan
+		group, last, _ := strings.Cut(name, " ")
+		if code[name+" list"] || group == "campaigns" && code[last] { // a group lists by itself; campaigns plan is plan
 			delete(code, name)
 		}
 	}

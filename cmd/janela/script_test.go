@@ -61,6 +61,9 @@ test_numbers = ["+5511900000001"]
 //	capture VAR RE    keep what the group in RE finds in stdout
 //	clean             nothing logged by the daemon names a full number
 //	clone             brings the repository's own config.toml and campaigns.d
+//	meta start FLAGS  a sandbox of its own stands for Meta, at $META
+//	meta PATH JSON    its management: meta app '{"date_offset": "5m"}'
+//	port VAR          a free port
 //	readme HEADING    runs the commands below a heading of the README, against
 //	                  the script's program and the daemon's own ports
 func TestScripts(t *testing.T) {
@@ -92,7 +95,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": serveCmd, "stop": stopCmd, "inbound": inboundCmd, "sandbox": sandboxCmd, "exits": exitsCmd, "until": untilCmd, "capture": captureCmd, "clean": cleanCmd,
-			"hangup": hangupCmd, "clone": cloneCmd, "readme": readmeCmd,
+			"hangup": hangupCmd, "clone": cloneCmd, "readme": readmeCmd, "meta": metaCmd, "port": portCmd,
 		},
 	})
 }
@@ -111,7 +114,8 @@ func janelaOf(ts *testscript.TestScript) string {
 
 // environ is what a script has set, for processes that we start ourselves.
 func environ(ts *testscript.TestScript) (out []string) {
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "TZ", "NO_COLOR", "GOCOVERDIR", "JANELA_HTTP_LISTEN", "JANELA_SANDBOX_LISTEN", "JANELA_CAMPAIGNS_APPROVAL"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "TZ", "NO_COLOR", "GOCOVERDIR", "JANELA_HTTP_LISTEN", "JANELA_SANDBOX_LISTEN", "JANELA_CAMPAIGNS_APPROVAL",
+		"JANELA_WHATSAPP_GRAPH_URL", "JANELA_WHATSAPP_CALLBACK_URL", "JANELA_STORE_RESERVE_MB"} {
 		if v := ts.Getenv(name); v != "" {
 			out = append(out, name+"="+v)
 		}

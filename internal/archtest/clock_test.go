@@ -56,6 +56,7 @@ var clockless = map[string]string{
 	"sandbox":    "stands for Meta, whose clock is its own",
 	"cmd/janela": "shows times to people, decides nothing",
 	"bench":      "measures",
+	"doctor":     "compares the clock with Meta's, decides nothing",
 	"scripttest": "tests",
 	"crashtest":  "tests",
 	"archtest":   "tests",

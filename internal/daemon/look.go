@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"janela/internal/httpapi"
+	"janela/internal/tomlfile"
 	"janela/internal/whatsapp/cloudapi"
 )
 
@@ -155,3 +156,6 @@ func (d *Daemon) tokenOf(waba string) ([]byte, error) {
 	}
 	return d.secrets.Load().token()
 }
+
+// Warnings are what Load found that a person should look at.
+func (c *Config) Warnings() tomlfile.Problems { return c.warnings }

@@ -20,7 +20,7 @@ var (
 	daemonSilent  = declare("daemon", "silent", FAIL, "another process holds {file}, and nobody answers at {socket}", "a daemon may be starting, stopping or hanging: try again, then look at its log; fuser {file}.lock says who it is")
 	daemonUnlock  = declare("daemon", "lock_gone", FAIL, "a daemon runs, and {file}.lock is not locked: somebody removed it, and a second daemon could start", "restart the daemon, and never delete the lock")
 	daemonVersion = declare("daemon", "other_version", WARN, "the daemon is {runs}, this program {here}", "restart the daemon: systemctl restart janela")
-	daemonNumbers = declare("daemon", "other_numbers", WARN, "the daemon does not send from number {number} of config.toml: the file was changed since it read it", "restart the daemon: systemctl restart janela")
+	daemonNumbers = declare("daemon", "other_numbers", WARN, "the daemon does not send from number {number} of config.toml: the file was changed since it read it", "janela reload")
 	daemonProblem = declare("daemon", "problem", FAIL, "not ready: {problem}", "docs/operations.md says what to do about each problem")
 	daemonAlert   = declare("daemon", "alert", WARN, "{alert}", "docs/operations.md says what to do about each alert")
 )

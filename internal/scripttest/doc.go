@@ -57,6 +57,11 @@
 //	message NAME WHO TEXT | template=T [client=] [number=] [send-at=TIME] [expires=TIME] [key=] [want=202]
 //	expect-message NAME STATUS [reason=R] [conversation=CATEGORY/ORIGIN] [replies=N]
 //
+// What the command line's API answers:
+//
+//	note PATH                        keeps an answer; {NAME} is the id of a message of that name
+//	expect-noted                     asks all of it again: the answers are the same
+//
 // The business's own systems, which verify every webhook as they were told to:
 //
 //	hook NAME events|passthrough [events=PATTERN] [fields=FIELD] [numbers=NAME]   before start

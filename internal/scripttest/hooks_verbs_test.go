@@ -11,6 +11,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -259,21 +260,57 @@ func (w *world) operate(path string) error {
 	if body == "" {
 		body = "{}"
 	}
+	_, err := w.command(http.MethodPost, path, body)
+	return err
+}
+
+// command asks the command line's API something.
+func (w *world) command(method, path, body string) (answer string, err error) {
 	d, err := w.running()
 	if err != nil {
-		return err
+		return "", err
 	}
 	ctx, cancel := within(time.Minute)
 	defer cancel()
-	req, err := http.NewRequestWithContext(httpapi.WithActor(ctx, "script"), http.MethodPost, "http://janela"+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(httpapi.WithActor(ctx, "script"), method, "http://janela"+path, strings.NewReader(body))
 	if err != nil {
-		return err
+		return "", err
 	}
 	got := &recorder{header: http.Header{}, status: http.StatusOK}
 	d.API().ServeHTTP(got, req)
 	w.settle()
 	if got.status != http.StatusOK {
-		return fmt.Errorf("%s: %d %s", path, got.status, got.body.String())
+		return "", fmt.Errorf("%s: %d %s", path, got.status, got.body.String())
 	}
-	return nil
+	return got.body.String(), nil
+}
+
+// asked is when an answer was given.
+var asked = regexp.MustCompile(`"as_of":"[^"]*"`)
+
+// noted are answers of the command line's API, by what was asked.
+type noted map[string]string
+
+// note keeps an answer: note PATH. {NAME} is the id of a message of that name.
+func note(w *world, l line) error {
+	path := strings.ReplaceAll(string(expand([]byte(l.rest))), "+", "%2B")
+	for name, id := range w.talk {
+		path = strings.ReplaceAll(path, "{"+name+"}", id)
+	}
+	answer, err := w.command(http.MethodGet, path, "")
+	w.noted[path] = answer
+	return err
+}
+
+// expectNoted asks all of it again, and wants the same answers.
+func expectNoted(w *world, _ line) error {
+	var errs []error
+	for path, want := range w.noted {
+		got, err := w.command(http.MethodGet, path, "")
+		if err == nil && asked.ReplaceAllString(got, "") != asked.ReplaceAllString(want, "") {
+			err = fmt.Errorf("%s was answered\n%sand is answered\n%s", path, want, got)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }

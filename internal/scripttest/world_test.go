@@ -40,6 +40,7 @@ type world struct {
 	secrets []string          // must be in no log
 	codes   codes
 	talk    talk
+	noted   noted
 	sms     smsSystem
 	replies []string // what the API answered
 	metrics string   // of the last life that was stopped
@@ -112,7 +113,7 @@ func newWorld(s *script, dir string) *world {
 	w := &world{script: s, dir: dir, net: newNetwork(), logs: &logs{}, env: map[string]string{}, meta: newMeta(),
 		alerts: map[string]bool{}, consent: map[string][]wish{}, secrets: []string{token, appSecret, verify, smsSecret},
 		hooks: map[string]string{}, receivers: &receivers{secret: hooks.NewSecret(), got: map[string]map[string]string{}, said: map[string][]string{}},
-		talk: talk{}, codes: codes{keys: map[string]string{}, challenges: map[string]*challenge{}}}
+		talk: talk{}, noted: noted{}, codes: codes{keys: map[string]string{}, challenges: map[string]*challenge{}}}
 	w.free.Store(50 << 30)
 	return w
 }

@@ -119,7 +119,9 @@ func TestTortureRetention(t *testing.T) {
 		died("a kill")
 	}
 	cmd := w.start()
-	w.until(func(text string) bool { return strings.Contains(text, fmt.Sprintf("janela_messages_past %v\n", float64(n))) })
+	w.until(func(text string) bool {
+		return strings.Contains(text, fmt.Sprintf("janela_messages_past %v\n", float64(n)))
+	})
 	w.stop(cmd)
 	if past := w.moved(n); past != n {
 		t.Errorf("%d of %d moved in the end", past, n)

@@ -49,6 +49,8 @@ type Campaigns struct {
 	mu    sync.Mutex // guards the maps
 	alert map[string]Alert
 
+	uploads sync.Mutex // one is put at a time
+
 	guards    map[int64]*guarded // by run; nil: it has none
 	forecasts map[int64]forecast // by run
 }

@@ -20,8 +20,37 @@ var (
 
 // refusedError is a command that was understood and is not carried out.
 type refusedError struct {
-	kind error // ErrNotFound or ErrRefused
-	text string
+	kind   error // ErrNotFound or ErrRefused
+	text   string
+	reason string // "" for one that nobody has to tell apart
+}
+
+// Reasons of refusals that programs can tell apart.
+const (
+	RefusedCancelled   = "cancelled"         // the campaign was cancelled, which is final
+	RefusedFinished    = "finished"          // the campaign has finished
+	RefusedFourEyes    = "four_eyes"         // who submitted it may not approve it
+	RefusedNothing     = "nothing_waits"     // nothing of it waits for approval
+	RefusedPlanChanged = "plan_changed"      // what waits is another plan by now
+	RefusedNoTest      = "no_test_number"    // a test goes to test_numbers only
+	RefusedConsent     = "no_opt_in"         // of a test: nobody has recorded a consent
+	RefusedNoAudience  = "audience_not_kept" // the rows of the run are not kept
+	RefusedNotUploaded = "not_uploaded"      // what lies in the folder came by other means
+)
+
+// RefusedReason is why a command was refused, one of the Refused words; "" where
+// the error's text is all there is.
+func RefusedReason(err error) string {
+	var r *refusedError
+	errors.As(err, &r)
+	if r == nil {
+		return ""
+	}
+	return r.reason
+}
+
+func refuse(reason, format string, args ...any) error {
+	return &refusedError{ErrRefused, fmt.Sprintf(format, args...), reason}
 }
 
 func (e *refusedError) Error() string { return e.text }
@@ -30,14 +59,14 @@ func (e *refusedError) Error() string { return e.text }
 func (e *refusedError) Unwrap() error { return e.kind }
 
 func refusef(format string, args ...any) error {
-	return &refusedError{ErrRefused, fmt.Sprintf(format, args...)}
+	return refuse("", format, args...)
 }
 
 // mustFind returns a campaign that a command names.
 func mustFind(q store.Querier, id string) (Campaign, error) {
 	camp, ok, err := ByID(q, id)
 	if err == nil && !ok {
-		err = &refusedError{ErrNotFound, fmt.Sprintf("there is no campaign %q; janela campaigns list shows those there are", id)}
+		err = &refusedError{ErrNotFound, fmt.Sprintf("there is no campaign %q; janela campaigns list shows those there are", id), ""}
 	}
 	return camp, err
 }
@@ -63,14 +92,14 @@ func (c *Campaigns) command(ctx context.Context, id, actor string, fn func(tx *s
 func (c *Campaigns) Approve(ctx context.Context, id, plan, actor string) error {
 	return c.command(ctx, id, actor, func(tx *store.Tx, camp *Campaign) error {
 		if camp.State == Cancelled {
-			return refusef("campaign %s was cancelled, which is final", id)
+			return refuse(RefusedCancelled, "campaign %s was cancelled, which is final", id)
 		}
 		rev, err := approvable(tx, *camp, plan)
 		if err != nil || rev.State == Approved {
 			return err
 		}
 		if c.live.Load().FourEyes && person(actor) == person(rev.SubmittedBy) {
-			return refusef("%s submitted plan %s of campaign %s, and four_eyes = true: somebody else must approve it", person(actor), plan, id)
+			return refuse(RefusedFourEyes, "%s submitted plan %s of campaign %s, and four_eyes = true: somebody else must approve it", person(actor), plan, id)
 		}
 		rev.State, rev.ApprovedBy, rev.ApprovedAt = Approved, actor, store.Millis(tx.Now())
 		if err := tx.One(sqlSetRevision, rev.ID, rev.State, rev.PlanHash, rev.TemplateAt, rev.ApprovedBy, rev.ApprovedAt); err != nil {
@@ -119,9 +148,9 @@ func approvable(tx *store.Tx, camp Campaign, plan string) (Revision, error) {
 		}
 	}
 	if waiting == "" {
-		return Revision{}, refusef("nothing of campaign %s waits for approval", camp.ID)
+		return Revision{}, refuse(RefusedNothing, "nothing of campaign %s waits for approval", camp.ID)
 	}
-	return Revision{}, refusef("plan %q is not what waits: the definition, its audience or its template is another by now; look at it with janela plan %s, then approve it with janela campaigns approve %s --plan %s",
+	return Revision{}, refuse(RefusedPlanChanged, "plan %q is not what waits: the definition, its audience or its template is another by now; look at it with janela plan %s, then approve it with janela campaigns approve %s --plan %s",
 		plan, camp.Path, camp.ID, waiting)
 }
 
@@ -192,9 +221,9 @@ func (c *Campaigns) Resume(ctx context.Context, id, actor string) error {
 func stillGoing(camp Campaign) error {
 	switch camp.State {
 	case Cancelled:
-		return refusef("campaign %s was cancelled, which is final; give the definition another id", camp.ID)
+		return refuse(RefusedCancelled, "campaign %s was cancelled, which is final; give the definition another id", camp.ID)
 	case Finished:
-		return refusef("campaign %s has finished", camp.ID)
+		return refuse(RefusedFinished, "campaign %s has finished", camp.ID)
 	default:
 		return nil
 	}

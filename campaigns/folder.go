@@ -193,7 +193,7 @@ func (w *folderWatch) accept(ctx context.Context, d drop, in inspection) error {
 	if err != nil {
 		return err
 	}
-	s.By = owner(d.Path)
+	s.By = submitter(d, in.Data, s.Audience)
 	if err := w.c.submit(ctx, s); err != nil {
 		return err
 	}

@@ -22,6 +22,9 @@ import (
 	"janela/scheduler"
 )
 
+// ErrUnsynced says that nothing can be planned before templates are known.
+var ErrUnsynced = errors.New("Meta has not been asked for templates yet; try again in a moment")
+
 // PlanOptions says how a plan is made.
 type PlanOptions struct {
 	Now     time.Time // zero: the database's
@@ -122,7 +125,7 @@ func (c *Campaigns) Plan(ctx context.Context, path string, opt PlanOptions) (Pla
 		return p, in.Problems, nil
 	}
 	if !in.Synced {
-		return p, in.Problems, errors.New("Meta has not been asked for templates yet; try again in a moment")
+		return p, in.Problems, ErrUnsynced
 	}
 	if opt.Now.IsZero() {
 		opt.Now = in.at.now

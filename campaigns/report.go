@@ -3,6 +3,7 @@ package campaigns
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"slices"
 
 	"janela/internal/store"
@@ -15,6 +16,7 @@ type ReportRequest struct {
 	Run     int64    // 0: the newest
 	States  []string // of messages, and "rejected" for rows that became none
 	Reasons []string
+	Masked  bool // numbers are shown in part
 }
 
 // Rejected is the state in a report of a row that became no message.
@@ -95,7 +97,7 @@ func (c *Campaigns) reported(ctx context.Context, req ReportRequest) (camp Campa
 		if req.Run == 0 {
 			runs, err := Runs(q, req.ID, 1)
 			if err == nil && len(runs) == 0 {
-				err = &refusedError{ErrNotFound, "campaign " + req.ID + " has had no run yet; janela campaigns list says when it fires"}
+				err = &refusedError{ErrNotFound, "campaign " + req.ID + " has had no run yet; janela campaigns list says when it fires", ""}
 			}
 			if err == nil {
 				run = runs[0]
@@ -104,7 +106,7 @@ func (c *Campaigns) reported(ctx context.Context, req ReportRequest) (camp Campa
 		}
 		var ok bool
 		if run, ok, err = RunByID(q, req.Run); err == nil && (!ok || run.Campaign != req.ID) {
-			err = &refusedError{ErrNotFound, "campaign " + req.ID + " has no such run; leave the run out for the newest"}
+			err = &refusedError{ErrNotFound, "campaign " + req.ID + " has no such run; leave the run out for the newest", ""}
 		}
 		return err
 	})
@@ -118,41 +120,57 @@ func (r *ReportRequest) wants(state, reason string) bool {
 
 func (c *Campaigns) reportRun(ctx context.Context, run int64, req ReportRequest, each func(ReportRow) error) error {
 	ordered := inOrder{each: each}
-	for last, more := int64(0), true; more; {
+	err := c.reportFrom(ctx, run, req, ReportPlace{}, func(r ReportRow, at ReportPlace, wanted bool) error {
+		switch {
+		case !wanted:
+			return nil
+		case !at.Rejects:
+			return ordered.add(r)
+		}
+		if err := ordered.flush(0); err != nil {
+			return err
+		}
+		return each(r)
+	})
+	if err != nil {
+		return err
+	}
+	return ordered.flush(0)
+}
+
+// reportFrom calls each for every row behind a place, with its own place and
+// whether the request takes it.
+func (c *Campaigns) reportFrom(ctx context.Context, run int64, req ReportRequest, from ReportPlace, each func(r ReportRow, at ReportPlace, wanted bool) error) error {
+	last := from.Last
+	for more := !from.Rejects; more; {
 		rows, err := page[ReportRow](ctx, c.cfg.DB, sqlReport, run, last)
 		if err != nil {
 			return err
 		}
 		for _, r := range rows {
 			last = r.Message
-			if !req.wants(r.State, r.Reason) {
-				continue
-			}
 			r.Explanation, r.Do = Explain(r.State, r.Reason, r.Code)
-			if err := ordered.add(r); err != nil {
+			if err := each(r, ReportPlace{false, last}, req.wants(r.State, r.Reason)); err != nil {
 				return err
 			}
 		}
 		more = len(rows) == reportRows
 	}
-	if err := ordered.flush(0); err != nil {
-		return err
+	if !from.Rejects {
+		last = -1
 	}
-	for last, more := int64(-1), true; more; {
+	for more := true; more; {
 		rows, err := page[Reject](ctx, c.cfg.DB, sqlRejects, run, last)
 		if err != nil {
 			return err
 		}
 		for _, bad := range rows {
 			last = int64(bad.Line)
-			if !req.wants(Rejected, string(bad.Reason)) {
-				continue
-			}
 			r := ReportRow{Line: bad.Line, State: Rejected, Reason: string(bad.Reason)}
-			if r.Explanation, r.Do = Explain(Rejected, r.Reason, 0); bad.Detail != "" {
+			if r.Explanation, r.Do = Explain(Rejected, r.Reason, 0); bad.Detail != "" && !req.Masked {
 				r.Explanation += ": " + bad.Detail
 			}
-			if err := each(r); err != nil {
+			if err := each(r, ReportPlace{true, last}, req.wants(Rejected, string(bad.Reason))); err != nil {
 				return err
 			}
 		}
@@ -204,4 +222,42 @@ func page[T any, P store.Row[T]](ctx context.Context, db *store.DB, s *store.Stm
 		return err
 	})
 	return rows, err
+}
+
+// ReportPlace is a row's place in a report: messages first, by id, then rejected
+// rows, by line. The zero one is the beginning.
+type ReportPlace struct {
+	Rejects bool
+	Last    int64 // id of the message, or line
+}
+
+// scanned bounds the rows that one page of a report looks at: of a filter that
+// takes few, a page may have fewer than asked for.
+const scanned = 5 * reportRows
+
+// ReportPage returns at most limit rows that the request takes, behind a place and
+// by id, and the place of the next page; more is false after the last.
+func (c *Campaigns) ReportPage(ctx context.Context, req ReportRequest, from ReportPlace, limit int) (rows []ReportRow, run int64, next ReportPlace, more bool, err error) {
+	_, record, err := c.reported(ctx, req)
+	if err != nil {
+		return nil, 0, from, false, err
+	}
+	run, next = record.ID, from
+	full := errors.New("the page is full")
+	seen := 0
+	err = c.reportFrom(ctx, run, req, from, func(r ReportRow, at ReportPlace, wanted bool) error {
+		if len(rows) == limit || seen == scanned {
+			return full
+		}
+		seen++
+		next = at
+		if wanted {
+			rows = append(rows, r)
+		}
+		return nil
+	})
+	if errors.Is(err, full) {
+		return rows, run, next, true, nil
+	}
+	return rows, run, next, false, err
 }

@@ -14,6 +14,7 @@ import (
 
 	"janela/internal/csvfile"
 	"janela/internal/store"
+	"janela/internal/whatsapp"
 )
 
 var reportColumns = []string{"message", "line", "external_id", "phone", "state", "reason", "code", "explanation", "do",
@@ -35,13 +36,17 @@ func (c *Campaigns) reportRunCSV(ctx context.Context, run int64, req ReportReque
 	if err := w.Write(reportColumns); err != nil {
 		return err
 	}
-	err := c.reportRun(ctx, run, req, func(r ReportRow) error { return w.Write(r.cells()) })
+	err := c.reportRun(ctx, run, req, func(r ReportRow) error { return w.Write(r.cells(req.Masked)) })
 	w.Flush()
 	return errors.Join(err, w.Error())
 }
 
-func (r *ReportRow) cells() []string {
-	out := []string{number(r.Message), strconv.Itoa(r.Line), cell(r.ExternalID), cell(r.Phone.E164()), r.State, r.Reason, number(int64(r.Code)),
+func (r *ReportRow) cells(masked bool) []string {
+	phone := r.Phone.E164()
+	if masked {
+		phone = whatsapp.Mask(phone)
+	}
+	out := []string{number(r.Message), strconv.Itoa(r.Line), cell(r.ExternalID), cell(phone), r.State, r.Reason, number(int64(r.Code)),
 		cell(r.Explanation), cell(r.Do)}
 	for _, ms := range []int64{r.CreatedAt, r.AcceptedAt, r.SentAt, r.DeliveredAt, r.ReadAt, r.FailedAt} {
 		at := ""
@@ -127,7 +132,7 @@ func (c *Campaigns) NextAudience(ctx context.Context, req ReportRequest, to io.W
 // of a cron run if that is still the same.
 func (c *Campaigns) openFrozen(ctx context.Context, camp Campaign, run RunRecord) (*Audience, error) {
 	if run.AudienceHash == "" {
-		return nil, refusef("the run of %s never had an audience: %s", run.Civil, run.Note)
+		return nil, refuse(RefusedNoAudience, "the run of %s never had an audience: %s", run.Civil, run.Note)
 	}
 	for _, name := range []string{run.AudienceHash, runCopy(run.ID)} {
 		if a, err := OpenAudience(c.spooled(name)); err == nil {
@@ -136,14 +141,14 @@ func (c *Campaigns) openFrozen(ctx context.Context, camp Campaign, run RunRecord
 	}
 	f, err := OpenFile(filepath.Dir(camp.Path), run.Audience)
 	if err != nil {
-		return nil, refusef("the rows of the run of %s are not kept, and its file cannot be read any more: %v", run.Civil, err)
+		return nil, refuse(RefusedNoAudience, "the rows of the run of %s are not kept, and its file cannot be read any more: %v", run.Civil, err)
 	}
 	a, err := OpenAudienceFile(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", run.Audience, err)
 	}
 	if a.SHA256() != run.AudienceHash {
-		return nil, errors.Join(refusef("the rows of the run of %s are not kept, and %s is another file by now; put the one it had back, or take the people from the report", run.Civil, run.Audience), a.Close())
+		return nil, errors.Join(refuse(RefusedNoAudience, "the rows of the run of %s are not kept, and %s is another file by now; put the one it had back, or take the people from the report", run.Civil, run.Audience), a.Close())
 	}
 	return a, nil
 }

@@ -23,6 +23,8 @@ type TestRequest struct {
 	To    string // must be in config.toml's test_numbers or the definition's
 	Row   int    // data row whose values are used, from 1; 0: the first
 	Actor string
+	// Done runs in the transaction that queues the message; nil: nothing does.
+	Done func(tx *store.Tx, message int64) error
 }
 
 // testDeadline ends a test that could not leave: nobody waits longer.
@@ -45,7 +47,7 @@ func (c *Campaigns) Test(ctx context.Context, req TestRequest) (message int64, e
 		return 0, err
 	}
 	if d := x.in.Def; !slices.Contains(c.live.Load().TestNumbers, to.Phone) && !slices.Contains(d.Approval.Phones, to.Phone) {
-		return 0, refusef("%v is no test number; add it to test_numbers in config.toml, or to [approval] in the definition", to.Phone)
+		return 0, refuse(RefusedNoTest, "%v is no test number; add it to test_numbers in config.toml, or to [approval] in the definition", to.Phone)
 	}
 	path, done, err := x.testAudience(ctx)
 	if err != nil {
@@ -60,8 +62,10 @@ func (c *Campaigns) Test(ctx context.Context, req TestRequest) (message int64, e
 		return 0, asRefusal(err)
 	}
 	err = c.cfg.DB.Write(ctx, func(tx *store.Tx) error {
-		message, err = x.enqueueTest(tx, to.Phone, row, req.Actor)
-		return err
+		if message, err = x.enqueueTest(tx, to.Phone, row, req.Actor); err != nil || req.Done == nil {
+			return err
+		}
+		return req.Done(tx, message)
 	})
 	return message, err
 }
@@ -87,7 +91,7 @@ func (c *Campaigns) draft(ctx context.Context, id string) (*expansion, error) {
 		return nil, err
 	}
 	if camp.State == Cancelled {
-		return nil, refusef("campaign %s was cancelled", id)
+		return nil, refuse(RefusedCancelled, "campaign %s was cancelled", id)
 	}
 	if x.in, err = c.inspect(ctx, camp.Path, []byte(x.rev.Definition), nil, true); err != nil {
 		return nil, err
@@ -156,7 +160,7 @@ func (x *expansion) enqueueTest(tx *store.Tx, to whatsapp.Phone, row Recipient, 
 		return 0, err
 	}
 	if !known {
-		return 0, refusef("not sent: %s: nobody has recorded a consent of %v; record it with janela optin grant PHONE --category %s", gate.NoOptIn, to, d.Category)
+		return 0, refuse(RefusedConsent, "not sent: %s: nobody has recorded a consent of %v; record it with janela optin grant PHONE --category %s", gate.NoOptIn, to, d.Category)
 	}
 	s, err := outbox.OpenStream(tx, outbox.Stream{Number: number.ID, WABA: number.WABA, Category: d.Category, Template: d.Template.Name,
 		Language: whatsapp.Language(d.Template.Language)})

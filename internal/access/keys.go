@@ -28,11 +28,27 @@ const (
 	ScopeMessageSend      = "message:send"      // send single messages
 	ScopeMessageRead      = "message:read"      // see where they stand
 	ScopeConversationRead = "conversation:read" // see conversations and service windows
+
+	ScopeCampaignRead    = "campaign:read"    // see campaigns, plans and reports
+	ScopeCampaignWrite   = "campaign:write"   // upload, pause, resume, cancel and test
+	ScopeCampaignApprove = "campaign:approve" // let plans be sent
+
+	ScopeTemplateRead   = "template:read"   // see templates, and have Meta asked for them
+	ScopeNumberRead     = "number:read"     // see numbers: quality, limits, pace
+	ScopeHoldRead       = "hold:read"       // see what stands still
+	ScopeHoldWrite      = "hold:write"      // stop things and let them go on
+	ScopeUnknownResolve = "unknown:resolve" // say what became of unknown messages
+	ScopeHookRead       = "hook:read"       // see the systems that hear what happens
+	ScopeHookWrite      = "hook:write"      // pause, resume and retry them
+	ScopeStatusRead     = "status:read"     // see how the daemon is
+	ScopeAuditRead      = "audit:read"      // see who did what
+	ScopeEventRead      = "event:read"      // hear what happens
 )
 
 // Scopes are all there are, in the order in which they are shown.
 var Scopes = []string{ScopeOTPSend, ScopeOTPVerify, ScopeOTPRead, ScopeOptinWrite, ScopeOptinRead, ScopeMessageSend, ScopeMessageRead,
-	ScopeConversationRead}
+	ScopeConversationRead, ScopeCampaignRead, ScopeCampaignWrite, ScopeCampaignApprove, ScopeTemplateRead, ScopeNumberRead,
+	ScopeHoldRead, ScopeHoldWrite, ScopeUnknownResolve, ScopeHookRead, ScopeHookWrite, ScopeStatusRead, ScopeAuditRead, ScopeEventRead}
 
 // OTPScopes are those of one-time codes: what a key may do if nobody says.
 var OTPScopes = Scopes[:3:3]

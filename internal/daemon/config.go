@@ -131,13 +131,13 @@ type KeywordConfig struct {
 type HookConfig struct {
 	Name       string        `toml:"name"`
 	URL        string        `toml:"url"`
-	Mode       string        `toml:"mode"` // events, passthrough
+	Mode       string        `toml:"mode"` // events, passthrough, stream
 	Events     []string      `toml:"events"`
 	Fields     []string      `toml:"fields"`
 	Numbers    []string      `toml:"numbers"`     // by name
 	SecretFile string        `toml:"secret_file"` // one per line; two while one is replaced
 	Timeout    time.Duration `toml:"timeout"`     // of one request
-	MaxAge     time.Duration `toml:"max_age"`     // how long a delivery is tried
+	MaxAge     time.Duration `toml:"max_age"`     // how long a delivery is tried, or a stream kept
 	MaxMB      int64         `toml:"max_mb"`      // what may wait, on disk
 	AtOnce     int           `toml:"at_once"`     // requests at a time
 }

@@ -129,6 +129,9 @@ func (k *checker) hooks() {
 				k.fault(at+".secret_file", err.Error(), "janela hooks secret > FILE makes one")
 				unreadable[i] = true
 			}
+			if h.Mode == string(hooks.Stream) {
+				k.fault(at+".secret_file", "a stream signs nothing: it is read with an API key", "take secret_file out")
+			}
 			if h.Mode == string(hooks.Passthrough) {
 				k.fault(at+".secret_file", "mode passthrough signs nothing itself: it passes on Meta's signature", "take secret_file out")
 			}

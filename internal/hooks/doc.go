@@ -1,7 +1,7 @@
 // Package hooks tells the business's own systems what happened: webhooks,
 // durable, signed, to several targets, each with a filter of its own.
 //
-// A target is of one of two modes:
+// A target is of one of three modes:
 //
 //	events       JSON {type, timestamp, data} in the form of Standard Webhooks
 //	             (webhook-id, webhook-timestamp, webhook-signature). Data holds
@@ -11,6 +11,8 @@
 //	             X-Hub-Signature-256 and Content-Type. A chatbot that was built
 //	             for Meta verifies Meta's own signature and works behind janela
 //	             without a change. webhook-id is all that is added.
+//	stream       the same JSON as events, kept for MaxAge and read from any place
+//	             on (Read): nothing is sent, and there is no address.
 //
 // Emit and Pass write rows in the transaction of what they tell of: what was
 // rolled back is told to nobody, what was committed is told at least once, and

@@ -43,11 +43,11 @@ func (h *Hooks) enqueue(tx *store.Tx, to []*worker, key string, p payload) error
 	id := int64(0)
 	for _, w := range to {
 		name := w.target().Name
-		n, err := tx.Exec(sqlTake, name, size, w.target().MaxBytes)
+		ok, err := w.makeRoom(tx, size)
 		if err != nil {
 			return err
 		}
-		if n == 0 {
+		if !ok {
 			if err := tx.One(sqlDrop, name, store.Millis(now)); err != nil {
 				return err
 			}
@@ -59,6 +59,12 @@ func (h *Hooks) enqueue(tx *store.Tx, to []*worker, key string, p payload) error
 			if err := tx.One(sqlPayload, id, p.kind, p.kindOf, p.body, p.contentType, p.signature, store.Millis(now)); err != nil {
 				return err
 			}
+		}
+		if w.target().Mode == Stream {
+			if err := tx.One(sqlDeliverStream, tx.NewID(), id, name, store.Millis(now), store.Millis(now.Add(w.target().MaxAge)), size); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := tx.One(sqlDeliver, tx.NewID(), id, name, order, store.Millis(now), store.Millis(now.Add(w.target().MaxAge)), size); err != nil {
 			return err

@@ -8,7 +8,7 @@ import (
 	"janela/internal/store"
 )
 
-// Event is something that happened, for targets of mode events.
+// Event is something that happened, for targets of the modes events and stream.
 type Event struct {
 	Type   string    // "message.delivered": lower case words, joined by dots
 	At     time.Time // when it happened; zero: the transaction's Now
@@ -28,7 +28,7 @@ func (h *Hooks) Wants(kind string) bool {
 		return false
 	}
 	for _, w := range h.all() {
-		if w.target().Mode == Events && matches(w.target().Events, kind) {
+		if w.target().Mode != Passthrough && matches(w.target().Events, kind) {
 			return true
 		}
 	}

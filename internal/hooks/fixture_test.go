@@ -416,7 +416,7 @@ var unsound = []*store.Stmt{
 		t.bytes <> (SELECT coalesce(sum(d.bytes), 0) FROM hook_deliveries d WHERE d.target = t.name)`),
 	store.SQL(`SELECT 'payload ' || p.id || ' has no delivery' FROM hook_payloads p WHERE NOT EXISTS (SELECT 1 FROM hook_deliveries d WHERE d.payload_id = p.id)`),
 	store.SQL(`SELECT 'delivery ' || d.id || ' has no payload' FROM hook_deliveries d WHERE NOT EXISTS (SELECT 1 FROM hook_payloads p WHERE p.id = d.payload_id)`),
-	store.SQL(`SELECT 'delivery ' || d.id || ' waits for nobody before it' FROM hook_deliveries d WHERE d.state = 'waiting' AND
+	store.SQL(`SELECT 'delivery ' || d.id || ' waits for nobody before it' FROM hook_deliveries d WHERE d.state = 'waiting' AND d.key <> '' AND
 		(SELECT count(*) FROM hook_deliveries o WHERE o.target = d.target AND o.key = d.key AND o.id < d.id AND o.state IN ('queued','sending')) <> 1`),
 }
 

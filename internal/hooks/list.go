@@ -219,13 +219,16 @@ func (h *Hooks) Reports(q store.Querier) ([]Report, error) {
 			Dead: r.dead, Bytes: r.bytes, Dropped: r.dropped, DroppedAt: store.Time(r.droppedAt)}
 		if w := h.worker(r.name); w != nil {
 			out[i].Address, out[i].Mode = w.target().host(), w.target().Mode
+			if w.target().Mode == Stream {
+				out[i].Address = ""
+			}
 			out[i].Delivered, out[i].Failed, out[i].Died = w.stats.delivered.Load(), w.stats.failed.Load(), w.stats.dead.Load()
 		}
 		created, ok, err := store.Value[int64](q, sqlOldest, r.name)
 		if err != nil {
 			return nil, err
 		}
-		if ok {
+		if ok && out[i].Mode != Stream { // nothing of a stream is late
 			out[i].Oldest = q.Now().Sub(store.Time(created))
 		}
 	}

@@ -46,7 +46,7 @@ func hears(numbers []string, number string) bool {
 
 // wantsEvent reports whether an event goes to the target.
 func (t *Target) wantsEvent(e *Event) bool {
-	return t.Mode == Events && matches(t.Events, e.Type) && hears(t.Numbers, e.Number)
+	return (t.Mode == Events || t.Mode == Stream) && matches(t.Events, e.Type) && hears(t.Numbers, e.Number)
 }
 
 // wantsCallback reports whether a callback goes to the target: one change that

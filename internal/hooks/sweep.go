@@ -41,6 +41,14 @@ func (h *Hooks) sweep(ctx context.Context) error {
 		return err
 	}
 	for _, name := range overdue {
+		if w := h.worker(name); w != nil && w.target().Mode == Stream {
+			if _, err := h.sweepOne(ctx, name, func(tx *store.Tx) (int, error) {
+				return each(tx, sqlOverdue, name, store.Millis(tx.Now()), func(r *delivery) (bool, error) { return removeRead(tx, r) })
+			}); err != nil {
+				return err
+			}
+			continue
+		}
 		died, err := h.sweepOne(ctx, name, func(tx *store.Tx) (int, error) { return expire(tx, name) })
 		if err != nil {
 			return err

@@ -22,6 +22,7 @@ type Mode string
 const (
 	Events      Mode = "events"
 	Passthrough Mode = "passthrough"
+	Stream      Mode = "stream"
 )
 
 // Target is one of the business's own systems. Printing it names it and its
@@ -32,7 +33,7 @@ type Target struct {
 	Mode Mode
 
 	// Events says which events: exact types, or patterns in which * stands for
-	// any characters ("message.*"). Empty: all. Mode events only.
+	// any characters ("message.*"). Empty: all. Not of mode passthrough.
 	Events []string
 	// Fields says which callbacks, by Meta's webhook fields, with * as above.
 	// Empty: all. Mode passthrough only.
@@ -45,7 +46,7 @@ type Target struct {
 	Secrets func() [][]byte
 
 	Timeout  time.Duration // of one request; default 15 s
-	MaxAge   time.Duration // how long a delivery is tried; default 3 days
+	MaxAge   time.Duration // how long a delivery is tried, and a stream kept; default 3 days
 	MaxBytes int64         // what its rows may take on disk; default 1 GiB
 	AtOnce   int           // requests at a time; default 16
 }
@@ -126,7 +127,7 @@ func Faults(targets []Target) (out []Fault) {
 		if slices.ContainsFunc(targets[:i], func(o Target) bool { return o.Name == t.Name }) {
 			fault("name", "there are two of that name")
 		}
-		if err := checkURL(t.URL); err != nil {
+		if err := checkURL(t.URL); err != nil && t.Mode != Stream {
 			fault("url", "%v", err)
 		}
 		for key, patterns := range map[string][]string{"events": t.Events, "fields": t.Fields} {
@@ -150,8 +151,15 @@ func Faults(targets []Target) (out []Fault) {
 			if len(t.Events) > 0 {
 				fault("events", "events are for mode events; mode passthrough has fields")
 			}
+		case Stream:
+			if t.URL != "" {
+				fault("url", "a stream has no address: it is read at /v1/events")
+			}
+			if len(t.Fields) > 0 {
+				fault("fields", "fields are for mode passthrough; a stream has events")
+			}
 		default:
-			fault("mode", "mode is events or passthrough")
+			fault("mode", "mode is events, passthrough or stream")
 		}
 	}
 	return out

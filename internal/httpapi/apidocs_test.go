@@ -23,7 +23,7 @@ func TestTablesOfTheAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := string(text)
-	for name, table := range map[string]string{"calls": callsTable(), "codes": codesTable()} {
+	for name, table := range map[string]string{"calls": callsTable(), "codes": codesTable(), "reasons": reasonsTable()} {
 		from, to := "<!-- "+name+" -->\n", "<!-- end -->"
 		before, rest, ok := strings.Cut(page, from)
 		have, after, ok2 := strings.Cut(rest, to)
@@ -51,6 +51,15 @@ func callsTable() string {
 				fmt.Fprintf(&b, "| `%s %s` | `%s` | %s | %s |\n", e.method, e.path, e.scope, e.title, map[repeatUse]string{repeatMay: "may", repeatRequired: "needed"}[e.repeat])
 			}
 		}
+	}
+	return b.String()
+}
+
+func reasonsTable() string {
+	var b strings.Builder
+	b.WriteString("| reason | means |\n|---|---|\n")
+	for _, reason := range slices.Sorted(maps.Keys(refusals)) {
+		fmt.Fprintf(&b, "| %s | %s |\n", reason, refusals[reason])
 	}
 	return b.String()
 }

@@ -22,11 +22,20 @@ import (
 type description struct {
 	doc        *huma.OpenAPI
 	schemas    huma.Registry
+	queries    map[string]*huma.Schema // of all parameters together, by the operation's id
 	json, yaml []byte
 }
 
+var (
+	describing sync.Once
+	theOnly    *description
+)
+
 // described is made once: it is the same in every process of one version.
-var described = sync.OnceValue(describe)
+func described() *description {
+	describing.Do(func() { theOnly = describe() })
+	return theOnly
+}
 
 // OpenAPI returns the description of the public face, as JSON and as YAML.
 func OpenAPI() (asJSON, asYAML []byte) {
@@ -94,7 +103,7 @@ func newSchemas() huma.Registry {
 }
 
 func describe() *description {
-	d := &description{schemas: newSchemas()}
+	d := &description{schemas: newSchemas(), queries: map[string]*huma.Schema{}}
 	d.doc = &huma.OpenAPI{OpenAPI: "3.1.0",
 		Info: &huma.Info{Title: "janela", Version: "1", Description: aboutAPI},
 		Tags: partsAbout,
@@ -153,9 +162,12 @@ func (d *description) operation(e *endpoint) *huma.Operation {
 func (d *description) parameters(e *endpoint) (out []*huma.Param) {
 	if e.query != nil {
 		t := reflect.TypeOf(e.query)
-		s := d.querySchema(e)
-		for i := range t.NumField() {
-			f := t.Field(i)
+		s := huma.SchemaFromType(d.schemas, t)
+		d.queries[e.id] = s
+		for _, f := range reflect.VisibleFields(t) {
+			if f.Anonymous {
+				continue
+			}
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			p := &huma.Param{Name: name, In: "query", Description: s.Properties[name].Description, Required: slices.Contains(s.Required, name), Schema: s.Properties[name]}
 			if p.Schema.Type == huma.TypeArray {
@@ -174,6 +186,9 @@ func (d *description) parameters(e *endpoint) (out []*huma.Param) {
 		header("Idempotency-Key", "A text of yours that names what this request is about; a repeat with it does nothing more.", e.repeat == repeatRequired,
 			&huma.Schema{Type: huma.TypeString, MinLength: &one, MaxLength: &most})
 	}
+	if e.id == "stream-events" {
+		header("Last-Event-ID", "The id of the last event that was heard: it goes on behind it.", false, text)
+	}
 	if e.prefers {
 		header("Prefer", "wait=3 waits up to that many seconds for news.", false, text)
 	}
@@ -184,11 +199,6 @@ func (d *description) parameters(e *endpoint) (out []*huma.Param) {
 	}
 	header("X-Request-Id", "Yours for this request: letters, digits, . _ -, at most 64. Otherwise one is made.", false, text)
 	return out
-}
-
-// querySchema is the schema of all parameters together; it stands in no list.
-func (d *description) querySchema(e *endpoint) *huma.Schema {
-	return huma.SchemaFromType(d.schemas, reflect.TypeOf(e.query))
 }
 
 func (d *description) success(e *endpoint, r reply) *huma.Response {

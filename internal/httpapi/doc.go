@@ -26,8 +26,9 @@
 //	the house          GET  /v1/status, /v1/audit, /v1/self
 //
 // A second face, Public, is for the business's own systems, over TCP and with
-// API keys: one-time codes at /v1/otp, single messages at /v1/messages, consent
-// at /v1/optins, the ledger at /v1/conversations and /v1/contacts.
+// API keys: one table of endpoints, which is what is served and what is described
+// (OpenAPI). Codes, messages and consents have hand-written readers; what is newer
+// is checked against the description itself.
 //
 //	POST /v1/otp ─▶ key, scope ─▶ strict body ─┬─ one transaction ─────────────────┐
 //	POST /v1/otp/{id}/{verify|resend|cancel} ──┘  reply of before? · otp · keep it ├─▶ JSON or Problem

@@ -63,7 +63,7 @@ const (
 
 // endpoints is the whole public face.
 func endpoints() []*endpoint {
-	all := slices.Concat(codeEndpoints(), messageEndpoints(), consentEndpoints(), conversationEndpoints())
+	all := slices.Concat(campaignEndpoints(), codeEndpoints(), messageEndpoints(), consentEndpoints(), conversationEndpoints(), accountEndpoints(), holdEndpoints(), houseEndpoints(), eventEndpoints())
 	for _, e := range all {
 		e.segments = strings.Split(strings.TrimPrefix(e.path, "/"), "/")
 	}

@@ -266,22 +266,28 @@ func holdText(h outbox.Hold) string {
 }
 
 func (s *Server) holds(w http.ResponseWriter, r *http.Request) error {
-	out := []HoldLine{}
-	err := s.cfg.DB.Read(r.Context(), func(q *store.Snap) error {
-		names, err := allNames(q)
-		if err != nil {
-			return err
-		}
-		all, err := outbox.Holds(q)
-		for _, h := range all {
-			out = append(out, holdLine(h, names, q.Now()))
-		}
+	var out []HoldLine
+	err := s.cfg.DB.Read(r.Context(), func(q *store.Snap) (err error) {
+		out, err = holdsOf(q)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, out)
+}
+
+func holdsOf(q store.Querier) ([]HoldLine, error) {
+	out := []HoldLine{}
+	names, err := allNames(q)
+	if err != nil {
+		return nil, err
+	}
+	all, err := outbox.Holds(q)
+	for _, h := range all {
+		out = append(out, holdLine(h, names, q.Now()))
+	}
+	return out, err
 }
 
 func allNames(q store.Querier) (map[string]string, error) {

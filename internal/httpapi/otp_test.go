@@ -428,7 +428,7 @@ func TestRepliesHaveNoRoomForACode(t *testing.T) {
 		"codeReply":    "id status terminal_reason purpose to_masked channel delivery created_at expires_at resend_after resends_left attempts_left verified_at step_up_required metadata",
 		"codeDelivery": "state channel at error", "codeError": "code reason fallback", // code: Meta's number of an error
 		"codeVerified": "id status to purpose verified_at identity_changed step_up_required amr",
-		"Problem":      "type title status detail code hint instance reason scope retry_after attempts_left closed_at", // closed_at: an instant, of service windows
+		"Problem":      "type title status detail code hint instance reason scope retry_after attempts_left closed_at faults", // closed_at: an instant, of service windows faults: of an upload, which has no code
 	}
 	for _, v := range []any{codeReply{}, codeDelivery{}, codeError{}, codeVerified{}, Problem{}} {
 		typ := reflect.TypeOf(v)

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"janela/campaigns"
 	"janela/internal/access"
 	"janela/internal/account"
 	"janela/internal/gate"
@@ -98,7 +99,8 @@ func newDesk(t testing.TB, limits otp.Limits, wall func() time.Time) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.server = New(Config{DB: d.db, OTP: d.otp, Log: log})
+	d.server = New(Config{DB: d.db, OTP: d.otp, Log: log, Account: account.NewSyncer(account.Config{DB: d.db, Log: log}),
+		Campaigns: campaigns.New(campaigns.Config{DB: d.db, Folder: dir, Spool: dir, Log: log})})
 	d.write(func(tx *store.Tx) error {
 		if err := account.Declare(tx, []account.Number{{ID: loja, Name: "loja", WABA: waba}}); err != nil {
 			return err

@@ -23,12 +23,13 @@ type Problem struct {
 	Hint   string `json:"hint,omitempty" doc:"what to do next"`
 
 	// Of the public face only.
-	ClosedAt     string `json:"closed_at,omitempty" doc:"when the service window closed, or closes"`
-	Instance     string `json:"instance,omitempty" doc:"the request's id, as in X-Request-Id and the log"`
-	Reason       string `json:"reason,omitempty" doc:"how a challenge ended, or what the gate says"`
-	Scope        string `json:"scope,omitempty" doc:"whom a limit is about, coarsely"`
-	RetryAfter   int    `json:"retry_after,omitempty" doc:"whole seconds, as in Retry-After; 0: nobody knows, or never"`
-	AttemptsLeft *int   `json:"attempts_left,omitempty" doc:"of a wrong code"`
+	ClosedAt     string  `json:"closed_at,omitempty" doc:"when the service window closed, or closes"`
+	Instance     string  `json:"instance,omitempty" doc:"the request's id, as in X-Request-Id and the log"`
+	Reason       string  `json:"reason,omitempty" doc:"how a challenge ended, or what the gate says"`
+	Scope        string  `json:"scope,omitempty" doc:"whom a limit is about, coarsely"`
+	RetryAfter   int     `json:"retry_after,omitempty" doc:"whole seconds, as in Retry-After; 0: nobody knows, or never"`
+	AttemptsLeft *int    `json:"attempts_left,omitempty" doc:"of a wrong code"`
+	Faults       []Fault `json:"faults,omitempty" doc:"of an upload: all of them, with line and column"`
 
 	challenge string // WWW-Authenticate
 	policy    string // RateLimit-Policy

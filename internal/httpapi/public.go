@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"janela/internal/access"
 	"janela/internal/store"
@@ -38,10 +39,12 @@ type public struct {
 	looks  lookLimits
 	flying inFlight
 	router router
+
+	listeners listeners
 }
 
-func newPublic(cfg Config) *public {
-	p := &public{db: cfg.DB, otp: cfg.OTP, mac: cfg.MAC, log: cfg.Log, waits: waits{changed: make(chan struct{}), ended: make(chan struct{})}}
+func newPublic(s *Server, cfg Config) *public {
+	p := &public{server: s, db: cfg.DB, otp: cfg.OTP, mac: cfg.MAC, log: cfg.Log, waits: waits{changed: make(chan struct{}), ended: make(chan struct{})}}
 	if p.mac == nil && p.otp != nil {
 		p.mac = p.otp.MAC
 	}
@@ -170,6 +173,8 @@ type answer struct {
 	location string   // "" for none
 	etag     string   // "" for none
 	replayed bool     // it was told before
+	kind     string   // media type of a success; "" for JSON
+	stream   stream   // writes the body; nil: body is all of it
 }
 
 // tell writes an answer.
@@ -188,6 +193,8 @@ func (c *call) tell(a answer) {
 	case a.status == http.StatusNotModified:
 	case a.status >= 400:
 		h["Content-Type"] = []string{"application/problem+json"}
+	case a.kind != "":
+		h["Content-Type"] = []string{a.kind}
 	default:
 		h["Content-Type"] = []string{"application/json"}
 	}
@@ -195,8 +202,41 @@ func (c *call) tell(a answer) {
 		a.problem.headers(h)
 	}
 	c.w.WriteHeader(a.status)
+	if a.stream != nil {
+		c.pour(a.stream)
+		return
+	}
 	_, _ = c.w.Write(a.body) // nobody is there any more to be told
 }
+
+// patience is how long a reader or writer of something long may stand still.
+const patience = 30 * time.Second
+
+// pour writes a long answer: its time is not bounded, but each write is.
+func (c *call) pour(s stream) {
+	w := &slow{c.w, http.NewResponseController(c.w)}
+	if err := s(w); err != nil {
+		if c.r.Context().Err() == nil {
+			c.log.Warn("an answer broke off", "request", c.id, "error", err)
+		}
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// slow moves the connection's time limit on with every write.
+type slow struct {
+	w http.ResponseWriter
+	c *http.ResponseController
+}
+
+// Write implements io.Writer.
+func (s *slow) Write(b []byte) (int, error) {
+	_ = s.c.SetWriteDeadline(time.Now().Add(patience)) // in memory there is none
+	return s.w.Write(b)
+}
+
+// Flush sends what was written so far.
+func (s *slow) Flush() error { return s.c.Flush() }
 
 // failed is the answer to what went wrong. What broke inside is logged, and not
 // told.

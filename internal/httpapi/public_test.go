@@ -45,7 +45,8 @@ func TestPublicAddresses(t *testing.T) {
 		{"POST", "/v1/otp/" + id + "/verify/again", 404, ""},
 		{"POST", "/v1/otp//verify", 404, ""},
 		{"GET", "/v1/otpx", 404, ""},
-		{"GET", "/v1/campaigns", 404, ""}, // the command line's are not here
+		{"POST", "/v1/campaigns", 405, "GET"},
+		{"GET", "/v1/keys", 404, ""}, // the command line's alone
 		{"GET", "/", 404, ""},
 	} {
 		a := d.ask(c.method, c.path, "app", "")

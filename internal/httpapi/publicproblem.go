@@ -30,6 +30,11 @@ const (
 	codeWindow        = "service_window_closed" // the gate's own word
 	codeUndeliverable = "undeliverable"
 	codeCapped        = "marketing-capped"
+
+	codeRule       = "rule-refused"
+	codeMeta       = "meta-failed"
+	codeUpload     = "upload-malformed"
+	codeDefinition = "definition-refused"
 )
 
 // publicCodes are every code that the public face answers with, its status and
@@ -70,6 +75,10 @@ var publicCodes = map[string]struct {
 	otp.CodePhoneLocked:      {http.StatusTooManyRequests, "this phone number is locked"},
 	otp.CodePumping:          {http.StatusTooManyRequests, "codes to this range of numbers are stopped"},
 	otp.CodeChannel:          {http.StatusServiceUnavailable, "nothing can be sent now"},
+	codeRule:                 {http.StatusConflict, "a rule says no"},
+	codeMeta:                 {http.StatusBadGateway, "Meta did not answer as it should"},
+	codeUpload:               {http.StatusBadRequest, "the upload is not as it should be"},
+	codeDefinition:           {http.StatusUnprocessableEntity, "the definition has faults"},
 	CodeInternal:             {http.StatusInternalServerError, "something broke"},
 }
 

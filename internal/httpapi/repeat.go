@@ -76,6 +76,36 @@ func (c *call) once(rep *access.Repeat, e effect) (answer, error) {
 	return a, err
 }
 
+// onceWith is once for an effect whose transaction another room opens: do hands
+// on keep, which that room calls in it.
+func (c *call) onceWith(rep *access.Repeat, e effect, do func(keep func(tx *store.Tx, a answer, told []byte) error) error) (a answer, err error) {
+	key := rep.Client + "\n" + rep.Route + "\n" + rep.Key
+	if !c.flying.begin(key) {
+		p := publicProblem(codeKeyInFlight, "wait for its answer, or ask again in a moment")
+		p.RetryAfter = 1
+		return answer{}, p
+	}
+	defer c.flying.end(key)
+	done := false
+	err = c.db.Write(c.r.Context(), func(tx *store.Tx) error {
+		old, ok, err := access.Replay(tx, *rep)
+		if err != nil || !ok {
+			return err
+		}
+		done = true
+		a, err = e.replay(tx, old)
+		return err
+	})
+	if err != nil || done {
+		return a, err
+	}
+	err = do(func(tx *store.Tx, told answer, kept []byte) error {
+		a = told
+		return access.Keep(tx, *rep, access.Reply{Status: told.status, Body: string(kept)}, e.keep)
+	})
+	return a, err
+}
+
 // replay is the answer of before.
 func (e *effect) replay(tx *store.Tx, old access.Reply) (answer, error) {
 	a := answer{status: old.Status, body: []byte(old.Body)}

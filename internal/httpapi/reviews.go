@@ -19,9 +19,10 @@ import (
 type Review struct {
 	ID        int64     `json:"id"`
 	Contact   int64     `json:"contact"`
-	Phone     string    `json:"phone,omitempty"` // in full: the operator asked for it
-	Number    string    `json:"number"`          // of ours, by name
-	Text      string    `json:"text,omitempty"`  // what the person wrote; gone once decided
+	Phone     string    `json:"phone,omitempty"`     // in full: the operator asked for it
+	ToMasked  string    `json:"to_masked,omitempty"` // of the public face
+	Number    string    `json:"number"`              // of ours, by name
+	Text      string    `json:"text,omitempty"`      // what the person wrote; gone once decided
 	Rule      string    `json:"rule"`
 	Language  string    `json:"language"`
 	SaidAt    time.Time `json:"said_at"`
@@ -86,7 +87,8 @@ func reviewOf(q store.Querier, r optin.Review, names map[string]string) (Review,
 	if name == "" {
 		name = r.Number
 	}
-	return Review{r.ID, r.Contact, phone.E164(), name, r.Text, r.Hint.Rule, r.Hint.Language, r.SaidAt, r.OpenedAt, r.State, r.DecidedAt, r.DecidedBy}, err
+	return Review{ID: r.ID, Contact: r.Contact, Phone: phone.E164(), Number: name, Text: r.Text, Rule: r.Hint.Rule, Language: r.Hint.Language, SaidAt: r.SaidAt,
+		OpenedAt: r.OpenedAt, State: r.State, DecidedAt: r.DecidedAt, DecidedBy: r.DecidedBy}, err
 }
 
 // DecideReply says what a decision did.

@@ -67,8 +67,8 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, mux: http.NewServeMux(), public: newPublic(cfg)}
-	s.public.server = s
+	s := &Server{cfg: cfg, mux: http.NewServeMux()}
+	s.public = newPublic(s, cfg)
 	s.Set(Live{cfg.Zone, cfg.Region, cfg.TestNumbers, cfg.Links, cfg.DoubleOptIn})
 	for _, some := range []map[string]operation{s.operations(), s.ledgerOperations(), s.machineOperations(), s.silenceOperations(), s.selfOperations()} {
 		for pattern, f := range some {

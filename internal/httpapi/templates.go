@@ -26,20 +26,26 @@ type Template struct {
 }
 
 func (s *Server) templates(w http.ResponseWriter, r *http.Request) error {
-	out := []Template{}
-	err := s.cfg.DB.Read(r.Context(), func(q *store.Snap) error {
-		all, err := account.Templates(q)
-		for _, t := range all {
-			out = append(out, Template{Account: t.Ref.WABA, Name: t.Ref.Name, Language: t.Ref.Language, Category: t.Category, Status: t.Status,
-				Quality: t.Quality, Sendable: t.Sendable(), Missing: t.Missing, Rejected: t.RejectedReason,
-				SeenAt: store.Time(t.SeenAt), Changed: store.Time(t.ChangedAt)})
-		}
+	var out []Template
+	err := s.cfg.DB.Read(r.Context(), func(q *store.Snap) (err error) {
+		out, err = templatesOf(q)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, out)
+}
+
+func templatesOf(q store.Querier) ([]Template, error) {
+	out := []Template{}
+	all, err := account.Templates(q)
+	for _, t := range all {
+		out = append(out, Template{Account: t.Ref.WABA, Name: t.Ref.Name, Language: t.Ref.Language, Category: t.Category, Status: t.Status,
+			Quality: t.Quality, Sendable: t.Sendable(), Missing: t.Missing, Rejected: t.RejectedReason,
+			SeenAt: store.Time(t.SeenAt), Changed: store.Time(t.ChangedAt)})
+	}
+	return out, err
 }
 
 // syncTemplates asks Meta for templates and numbers now, and lists them.

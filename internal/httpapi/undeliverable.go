@@ -15,7 +15,8 @@ import (
 // because messages could not be delivered on several days.
 type UndeliverableLine struct {
 	Contact int64     `json:"contact"`
-	Phone   string    `json:"phone,omitempty"` // in full: the operator asked for it
+	Phone   string    `json:"phone,omitempty"`     // in full: the operator asked for it
+	Masked  string    `json:"to_masked,omitempty"` // of the public face
 	Since   time.Time `json:"since"`
 }
 
@@ -49,7 +50,7 @@ func (s *Server) undeliverable(w http.ResponseWriter, r *http.Request) error {
 			if err != nil {
 				return err
 			}
-			out.People = append(out.People, UndeliverableLine{p.Contact, phone.E164(), store.Time(p.UndeliverableAt)})
+			out.People = append(out.People, UndeliverableLine{Contact: p.Contact, Phone: phone.E164(), Since: store.Time(p.UndeliverableAt)})
 			out.Next = fmt.Sprintf("%d-%d", p.UndeliverableAt, p.Contact)
 		}
 		if int64(len(all)) < limit {

@@ -20,8 +20,9 @@ type UnknownLine struct {
 	Campaign string            `json:"campaign,omitempty"` // left out: a single message
 	Number   string            `json:"number"`             // by name
 	Category whatsapp.Category `json:"category"`
-	Template string            `json:"template,omitempty"` // name/language
-	To       string            `json:"to,omitempty"`       // in full: the operator asked for it
+	Template string            `json:"template,omitempty"`  // name/language
+	To       string            `json:"to,omitempty"`        // in full: the operator asked for it
+	ToMasked string            `json:"to_masked,omitempty"` // of the public face
 	Contact  int64             `json:"contact,omitempty"`
 	Reason   string            `json:"reason"`
 	Code     int               `json:"code,omitempty"` // Meta's

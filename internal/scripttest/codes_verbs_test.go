@@ -85,17 +85,26 @@ type answer struct {
 
 // ask makes one request as a business's own system does.
 func (w *world) ask(client, method, path string, body any, headers map[string]string) (answer, error) {
+	payload := []byte{}
+	if body != nil {
+		var err error
+		if payload, err = json.Marshal(body); err != nil {
+			return answer{}, err
+		}
+	}
+	a, err := w.askWith(client, method, path, payload, headers)
+	if err != nil {
+		return a, err
+	}
+	return a, json.Unmarshal([]byte(a.text), &a.body)
+}
+
+func (w *world) askWith(client, method, path string, payload []byte, headers map[string]string) (answer, error) {
 	w.settle()
 	var a answer
 	key, err := w.key(client)
 	if err != nil {
 		return a, err
-	}
-	payload := []byte{}
-	if body != nil {
-		if payload, err = json.Marshal(body); err != nil {
-			return a, err
-		}
 	}
 	caller := w.net.host()
 	defer caller.kill()
@@ -122,10 +131,7 @@ func (w *world) ask(client, method, path string, body any, headers map[string]st
 	}
 	a.status, a.header, a.text = resp.StatusCode, resp.Header, string(b)
 	w.replies = append(w.replies, a.text)
-	if err := asDescribed(req, payload, a); err != nil {
-		return a, err
-	}
-	return a, json.Unmarshal(b, &a.body)
+	return a, asDescribed(req, payload, a)
 }
 
 // checker holds every answer in a script to the description of the API.

@@ -62,9 +62,17 @@
 //	note PATH                        keeps an answer; {NAME} is the id of a message of that name
 //	expect-noted                     asks all of it again: the answers are the same
 //
+// Any call of the API; every answer, of these and of the verbs below, is held to
+// the description by a validator that is not ours:
+//
+//	api CLIENT METHOD PATH WANT [JSON]        {hash} is the plan that was seen last
+//	upload CLIENT ID|- WANT DEFINITION [FILE …]   - asks for the plan only
+//	expect-answer TEXT               of the last of these; ' stands for "
+//	expect-events N [TYPE] [after=ID|last] [client=]   what the stream tells within two seconds
+//
 // The business's own systems, which verify every webhook as they were told to:
 //
-//	hook NAME events|passthrough [events=PATTERN] [fields=FIELD] [numbers=NAME]   before start
+//	hook NAME events|passthrough|stream [events=PATTERN] [fields=FIELD] [numbers=NAME]   before start
 //	receivers up, receivers down
 //	decide WHO stop|keep             the open review of a person; operate PATH [JSON]: another operation
 //	expect-hooks NAME N [TYPE]       webhooks that came, each once

@@ -128,7 +128,10 @@ func (w *world) hookConfig() string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(w.hooks)) {
 		mode, more, _ := strings.Cut(w.hooks[name], " ")
-		fmt.Fprintf(&b, "\n[[hooks]]\nname = %q\nurl = \"http://%s/%s\"\nmode = %q\n", name, hookAddr, name, mode)
+		fmt.Fprintf(&b, "\n[[hooks]]\nname = %q\nmode = %q\n", name, mode)
+		if mode != "stream" {
+			fmt.Fprintf(&b, "url = \"http://%s/%s\"\n", hookAddr, name)
+		}
 		if mode == "events" {
 			b.WriteString("secret_file = \"hook-secret\"\n")
 		}

@@ -30,6 +30,7 @@ func init() { // a map literal would refer to itself through readScript
 		"code": code, "verify": verifyCode, "resend": resend, "cancel-code": cancelCode, "unlock": unlock, "not-requested": notRequested, "person": person,
 		"expect-code": expectCode, "expect-received": expectReceived, "sms": smsVerb, "expect-sms": expectSMS, "forged": forged,
 		"picture": picture, "media": mediaVerb,
+		"api": api, "upload": upload, "expect-answer": expectAnswer, "expect-events": expectEvents,
 		"message": message, "expect-message": expectMessage,
 		"expect-sends": expectSends, "expect-no-send": expectNoSend, "expect-state": expectState, "expect-states": expectStates,
 		"expect-wait": expectWait, "expect-hold": expectHold, "expect-no-hold": expectNoHold,

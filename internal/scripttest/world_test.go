@@ -43,6 +43,9 @@ type world struct {
 	noted   noted
 	sms     smsSystem
 	replies []string // what the API answered
+	last    string   // what verb api was answered last
+	plan    string   // the hash of the plan that was seen last
+	event   string   // the id of the event that was heard last
 	metrics string   // of the last life that was stopped
 
 	hooks     map[string]string // systems that hear, by name: mode and filters

@@ -1,0 +1,163 @@
+package httpapi
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"time"
+
+	"janela/campaigns"
+	"janela/otp"
+)
+
+// maxUpload bounds a definition with its files, in bytes.
+const maxUpload = 512 << 20
+
+// planView is what an upload would do. Plan is left out when faults leave nothing
+// to plan.
+type planView struct {
+	ID     string          `json:"id" doc:"of the campaign"`
+	Plan   *campaigns.Plan `json:"plan,omitempty"`
+	Faults []Fault         `json:"faults" doc:"of an upload that was taken: warnings"`
+}
+
+// planUpload says what an upload would do, and keeps nothing of it.
+func (c *call) planUpload() (answer, error) {
+	out := planView{ID: "plan", Faults: []Fault{}}
+	err := c.withUpload(&out, false, func(*campaigns.Upload) error { return nil })
+	return fine(out), err
+}
+
+// putCampaign puts an upload into the campaigns folder, unless it has faults.
+func (c *call) putCampaign() (answer, error) {
+	out := planView{ID: c.words[0], Faults: []Fault{}}
+	if !campaigns.ValidID(out.ID) {
+		return answer{}, malformed("a campaign's id has a to z, 0 to 9 and -, at most 64")
+	}
+	err := c.withUpload(&out, true, func(u *campaigns.Upload) error {
+		if Faulty(out.Faults) {
+			p := publicProblem(codeDefinition, "nothing was written; faults says what is wrong, and where")
+			p.Faults = out.Faults
+			return p
+		}
+		return campaignProblem(u.Put(c.r.Context(), c.actor()))
+	})
+	return answer{status: http.StatusAccepted, body: line(out), location: "/v1/campaigns/" + out.ID}, err
+}
+
+// withUpload receives an upload, judges it, and hands it on.
+func (c *call) withUpload(out *planView, put bool, then func(u *campaigns.Upload) error) error {
+	kind, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/form-data" || params["boundary"] == "" {
+		p := malformed("the body must be multipart/form-data: a part definition, and a part file for every file that it names")
+		p.Status = http.StatusUnsupportedMediaType
+		return p
+	}
+	if c.r.ContentLength > maxUpload {
+		return tooLarge(maxUpload)
+	}
+	u, err := c.server.cfg.Campaigns.NewUpload(out.ID, put)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = u.Remove() }()
+	body := &halting{c.r.Body, http.NewResponseController(c.w)}
+	if err := receive(u, multipart.NewReader(http.MaxBytesReader(c.w, io.NopCloser(body), maxUpload), params["boundary"])); err != nil {
+		return err
+	}
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Time{}) // a large audience takes its time
+	c.server.askMeta(c.r.Context())
+	if !put {
+		if out.ID, err = u.Named(); err != nil {
+			return err
+		}
+	}
+	plan, problems, err := u.Plan(c.r.Context(), campaigns.PlanOptions{})
+	if err != nil {
+		return unreadable(err)
+	}
+	out.Faults = faultsOf(problems)
+	if !problems.HasErrors() || plan.Rows > 0 {
+		out.Plan = &plan
+	}
+	return then(u)
+}
+
+// halting moves the connection's time limit on with every read.
+type halting struct {
+	r io.Reader
+	c *http.ResponseController
+}
+
+// Read implements io.Reader.
+func (h *halting) Read(b []byte) (int, error) {
+	_ = h.c.SetReadDeadline(time.Now().Add(patience)) // in memory there is none
+	return h.r.Read(b)
+}
+
+// receive reads the parts of an upload into it.
+func receive(u *campaigns.Upload, parts *multipart.Reader) error {
+	defined := false
+	for {
+		part, err := parts.NextRawPart()
+		switch {
+		case errors.Is(err, io.EOF):
+			if !defined {
+				return publicProblem(codeUpload, "the part definition is missing: the TOML of the campaign")
+			}
+			return nil
+		case err != nil:
+			return broke(err)
+		}
+		switch part.FormName() {
+		case "definition":
+			if defined {
+				return publicProblem(codeUpload, "there are two parts definition")
+			}
+			defined = true
+			err = u.Definition(part)
+		case "file":
+			err = u.File(part.FileName(), part)
+		default:
+			return publicProblem(codeUpload, "there is a part that is not known; known are definition and file")
+		}
+		switch {
+		case errors.Is(err, campaigns.ErrFileName):
+			return publicProblem(codeUpload, "a file's name has letters, digits, spaces, dots, - and _, at most 128, and is no .toml")
+		case errors.Is(err, fs.ErrExist):
+			return publicProblem(codeUpload, "two files have the same name")
+		case errors.Is(err, campaigns.ErrTooLarge):
+			return tooLarge(campaigns.MaxDefinition)
+		case err != nil:
+			return broke(err)
+		}
+	}
+}
+
+// broke says why an upload did not arrive whole.
+func broke(err error) error {
+	var large *http.MaxBytesError
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &large):
+		return tooLarge(maxUpload)
+	case errors.As(err, &path): // ours
+		return err
+	default:
+		return publicProblem(codeUpload, "the body did not arrive whole, or its parts cannot be told apart")
+	}
+}
+
+// unreadable says that a plan could not be made now, where the upload is not to
+// blame.
+func unreadable(err error) error {
+	if errors.Is(err, campaigns.ErrUnsynced) {
+		p := publicProblem(otp.CodeChannel, "Meta has not been asked for its templates yet")
+		p.RetryAfter = 5
+		return p
+	}
+	return campaignProblem(err)
+}

@@ -45,6 +45,12 @@ fuzz: ## fuzz everything that parses, FUZZTIME (10s) each
 script: ## play the scripts of testdata/script in fake time
 	$(GO) test ./internal/scripttest -count=1
 
+.PHONY: alerts
+alerts: ## check the alert rules, and let each fire (promtool of Debian's package prometheus)
+	@command -v promtool >/dev/null || { echo "promtool is needed: apt-get install prometheus"; exit 1; }
+	promtool check rules contrib/prometheus/alerts.yml
+	promtool test rules contrib/prometheus/alerts_test.yml
+
 .PHONY: torture
 torture: ## break the real process in every way, TORTURE=full (hours) or small (a minute); figures go to var/torture.md
 	@mkdir -p var && rm -f var/torture.md

@@ -95,26 +95,6 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 }
 
-// No alarm asks for a metric, or a label, that there is not.
-func TestAlarmsAskForWhatThereIs(t *testing.T) {
-	labels := map[string]string{}
-	for _, row := range rowsOf(t, "docs/operations.md", "| metric | labels | meaning |") {
-		labels[strings.Trim(row[0], "`")] = row[1]
-	}
-	_, rest, _ := strings.Cut(page(t, "docs/operations.md"), "Worth an alarm:\n\n```\n")
-	alarms, _, ok := strings.Cut(rest, "```")
-	asked := regexp.MustCompile(`(janela_[a-z_]+)(?:\{([a-z]+)[=~!])?`).FindAllStringSubmatch(alarms, -1)
-	if !ok || len(asked) < 8 {
-		t.Fatalf("docs/operations.md has lost its alarms: %q", asked)
-	}
-	for _, m := range asked {
-		of, known := labels[strings.TrimSuffix(m[1], "_bucket")]
-		if !known || m[2] != "" && !slices.Contains(strings.Split(of, ", "), m[2]) {
-			t.Errorf("an alarm asks for %s, by %q; it has the labels %q", m[1], m[2], of)
-		}
-	}
-}
-
 // The limits and their defaults in docs/otp.md are those of the program.
 func TestLimitsAreDocumented(t *testing.T) {
 	o := Defaults().OTP

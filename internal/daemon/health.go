@@ -40,10 +40,12 @@ func (d *Daemon) health(ctx context.Context) Health {
 		if err != nil {
 			return err
 		}
-		if h.Alerts, err = d.codeAlerts(q); err != nil {
+		more, err := d.codeAlerts(q)
+		h.Alerts = append(h.Alerts, more...)
+		if err != nil {
 			return err
 		}
-		more, err := d.hearingAlerts(q)
+		more, err = d.hearingAlerts(q)
 		h.Alerts = append(h.Alerts, more...)
 		if err != nil {
 			return err

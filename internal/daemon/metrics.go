@@ -12,7 +12,6 @@ import (
 
 	"janela/internal/conversations"
 	"janela/internal/gate"
-	"janela/internal/guard"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -38,6 +37,8 @@ var (
 	descConversations = prometheus.NewDesc("janela_conversations_open", "24 h conversations that are open now.", nil, nil)
 	descCallbacks     = prometheus.NewDesc("janela_callbacks_total", "Callbacks of Meta by what became of them.", []string{"result"}, nil)
 	descCommits       = prometheus.NewDesc("janela_store_commits_total", "Transactions committed.", nil, nil)
+	descReady         = prometheus.NewDesc("janela_ready", "Whether the daemon takes work, as /readyz says: 1, or 0.", nil, nil)
+	descBuild         = prometheus.NewDesc("janela_build_info", "Which janela this is, and which SQLite is in it; always 1.", []string{"version", "sqlite"}, nil)
 	descAlerts        = prometheus.NewDesc("janela_alerts", "Things a person should look at.", nil, nil)
 	descReached       = prometheus.NewDesc("janela_portfolio_recipients", "Different people reached within 24 hours, as Meta's messaging limit counts them.", nil, nil)
 	descReachLimit    = prometheus.NewDesc("janela_portfolio_recipients_limit", "Different people whom Meta's messaging limit allows within 24 hours.", nil, nil)
@@ -55,13 +56,18 @@ func newMetrics(d *Daemon) *metrics {
 	m.errors = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "janela_errors_total", Help: "Meta's errors by class, and whether an answer or a status brought them."}, []string{"class", "by"})
 	m.codes = newCodeMetrics()
 	m.registry.MustRegister(m.own()...)
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.usual()...)
 	return m
 }
 
 // own are the house's own; docs/operations.md lists each.
 func (m *metrics) own() []prometheus.Collector {
 	return append(m.codes.all(), m, m.sends, m.latency, m.errors)
+}
+
+// usual are those of Go and the process.
+func (m *metrics) usual() []prometheus.Collector {
+	return []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})}
 }
 
 // sent counts one request.
@@ -83,7 +89,7 @@ func (m *metrics) handler() http.Handler {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descMessages, descResends, descTwice, descUndeliverable, descHolds, descConversations, descCallbacks, descCommits, descAlerts, descReached, descReachLimit,
+	for _, d := range []*prometheus.Desc{descMessages, descResends, descTwice, descUndeliverable, descHolds, descConversations, descCallbacks, descCommits, descAlerts, descReady, descBuild, descReached, descReachLimit,
 		descReachReserve, descReachLeft, descCodesLive, descCodesBudget} {
 		ch <- d
 	}
@@ -100,10 +106,14 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	alerts := len(m.d.campaigns.Alerts()) + len(m.d.backups.Alerts()) + len(m.d.waiting())
-	if guard.LogAlert(m.d.db) != "" {
-		alerts++
+	health := m.d.health(ctx)
+	ready := 0.0
+	if health.Ready {
+		ready = 1
 	}
+	gauge(descReady, ready)
+	gauge(descAlerts, float64(len(health.Alerts)))
+	gauge(descBuild, 1, m.d.opt.Version, store.EngineVersion())
 	_ = m.d.db.Read(ctx, func(q *store.Snap) error {
 		tallies, err := outbox.Tallies(q)
 		if err != nil {
@@ -140,22 +150,12 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		if err != nil {
 			return err
 		}
-		heard, err := m.d.hearingAlerts(q)
-		if err != nil {
-			return err
-		}
 		err = m.hearing(q, func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
 			ch <- prometheus.MustNewConstMetric(d, kind, v, labels...)
 		})
 		if err != nil {
 			return err
 		}
-		more, err := m.d.codeAlerts(q)
-		if err != nil {
-			return err
-		}
-		machine, err := guard.Alerts(q)
-		alerts += len(more) + len(heard) + len(machine)
 		if err != nil {
 			return err
 		}
@@ -189,7 +189,6 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	counter(descCommits, m.d.db.Commits())
 	counter(descMoved, m.d.retention.Moved.Load())
 	counter(descRemoved, m.d.retention.Callbacks.Load())
-	gauge(descAlerts, float64(alerts))
 	m.machine(gauge)
 	m.paces(gauge)
 	m.backups(gauge, counter)

@@ -78,6 +78,12 @@ func precreate(file string) error {
 	return f.Close()
 }
 
+// EngineVersion is the version of the SQLite that is linked in.
+func EngineVersion() string {
+	text, _, _ := sqlite3.Version()
+	return text
+}
+
 func checkVersion() error {
 	text, number, _ := sqlite3.Version()
 	if number < minVersion {

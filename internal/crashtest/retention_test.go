@@ -17,6 +17,7 @@ var (
 	putOldRun = store.SQL(`INSERT INTO runs (id, campaign_id, revision_id, slot_id, civil, state, started_at) VALUES (77, 'velha', 1, 0, '', 'finished', ?1)`)
 	putOld    = store.SQL(`INSERT INTO messages (id, stream_id, run_id, contact_id, address, params, line, external_id, state, attempt, created_at, claimed_at,
 		accepted_at, sent_at, delivered_at, read_at, ended_at, wamid) VALUES (?1, ?2, ?3, ?1, ?4, '["Ana"]', ?1, ?4, 'read', 1, ?5, ?5, ?5, ?5, ?5, ?5, ?5, ?4)`)
+	putLooked   = store.SQL(`UPDATE retention SET looked_at = ?1, since = ?2 WHERE id = 1`) // for more than a day
 	putOldTally = store.SQL(`INSERT INTO tallies (stream_id, state, n) VALUES (?1, 'read', ?2)`)
 )
 
@@ -33,6 +34,9 @@ func (w *world) old(n int) {
 	err = db.Write(ctx, func(tx *store.Tx) error {
 		ended := store.Millis(tx.Now().AddDate(0, 0, -120))
 		if err := tx.One(putOldRun, ended); err != nil {
+			return err
+		}
+		if err := tx.One(putLooked, store.Millis(tx.Now()), store.Millis(tx.Now().AddDate(0, 0, -2))); err != nil {
 			return err
 		}
 		streams := map[int64]outbox.Stream{}

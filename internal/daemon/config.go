@@ -3,6 +3,7 @@ package daemon
 import (
 	"time"
 
+	"janela/internal/retention"
 	"janela/internal/tomlfile"
 	"janela/otp"
 )
@@ -173,6 +174,10 @@ type RetentionConfig struct {
 
 // days is a number of days.
 func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
+
+func (r RetentionConfig) policy() retention.Policy {
+	return retention.Policy{Messages: days(r.MessagesDays), Callbacks: days(r.CallbacksDays)}
+}
 
 // HTTPConfig is where the daemon listens.
 type HTTPConfig struct {

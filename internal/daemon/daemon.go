@@ -154,7 +154,7 @@ func (d *Daemon) build(ctx context.Context) error {
 		return err
 	}
 	d.feed = feed.New(feed.Config{DB: d.db, Hooks: d.hooks, Log: d.log})
-	d.retention = retention.New(retention.Config{DB: d.db, Messages: days(d.cfg.Retention.MessagesDays), Callbacks: days(d.cfg.Retention.CallbacksDays), Log: d.log})
+	d.retention = retention.New(retention.Config{DB: d.db, Policy: func() retention.Policy { return d.now().Retention.policy() }, Log: d.log})
 	codes, err := d.openCodes()
 	if err != nil {
 		return err

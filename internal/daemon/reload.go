@@ -157,7 +157,6 @@ var restarts = [][2]string{
 	{"campaigns.stable", "the folder is watched by it"},
 	{"optin.key_file", "the ledger is sealed with it"},
 	{"otp.key_file", "open codes were made with it"},
-	{"retention", "what is old is walked by it"},
 	{"http", "the listeners are open"},
 	{"log.format", "the log is open"},
 }
@@ -165,7 +164,7 @@ var restarts = [][2]string{
 // lives are keys, or tables of them, that hold from a reload on.
 var lives = []string{
 	"store.reserve_mb", "whatsapp", "campaigns.timezone", "campaigns.region", "campaigns.approval", "campaigns.four_eyes", "campaigns.test_numbers",
-	"optin", "otp", "hooks", "backup", "log.level",
+	"optin", "otp", "hooks", "retention", "backup", "log.level",
 }
 
 // Keys that take a restart only where it is said.

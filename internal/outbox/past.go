@@ -41,6 +41,8 @@ var (
 	sqlNoneLeft = store.SQL(`UPDATE messages SET deadline = ended_at WHERE id = ?1 AND deadline = 0`)
 	sqlTaken    = store.SQL(`DELETE FROM past_messages WHERE id = ?1`)
 	sqlPastMore = store.SQL(`UPDATE retention SET messages = messages + ?1 WHERE id = 1`)
+	sqlLooked   = store.SQL(`UPDATE retention SET looked_at = ?1, since = CASE WHEN looked_at < ?2 OR looked_at > ?1 THEN ?1 ELSE since END WHERE id = 1`)
+	sqlSince    = store.SQL(`SELECT since FROM retention WHERE id = 1`)
 	sqlRan      = store.SQL(`UPDATE retention SET ran_at = ?1 WHERE id = 1`)
 	sqlPast     = store.SQL(`SELECT messages, ran_at FROM retention WHERE id = 1`)
 
@@ -142,6 +144,22 @@ func (p *Past) Fields() []any { return []any{&p.Messages, &p.RanAt} }
 func PastOf(q store.Querier) (Past, error) {
 	p, _, err := store.Get[Past](q, sqlPast)
 	return p, err
+}
+
+// longestGap is how long nobody may have looked for the time to be believed.
+const longestGap = 26 * time.Hour
+
+// Look notes that somebody looks for what has to go to the past, and returns for
+// how long that has been done without a long gap. Behind one may lie a clock that
+// was set: by a wrong one everything is old, and what a message said does not
+// come back.
+func Look(tx *store.Tx) (steady time.Duration, err error) {
+	now := tx.Now()
+	if err := tx.One(sqlLooked, store.Millis(now), store.Millis(now.Add(-longestGap))); err != nil {
+		return 0, err
+	}
+	since, _, err := store.Value[int64](tx, sqlSince)
+	return now.Sub(store.Time(since)), err
 }
 
 // Ran notes that all messages were looked at.

@@ -12,6 +12,8 @@
 // Invariants:
 //   - a message is moved in one transaction: after any crash it stands in one of
 //     the two tables
-//   - while the clock, the disk or the database cannot be trusted (guard), it rests
+//   - while the clock, the disk or the database cannot be trusted (guard), it rests;
+//     and for a day when it did not look for longer than that, because the clock
+//     may have been set: nothing brings back what went by a wrong one
 //   - pages that become free are used again by SQLite; the file does not shrink
 package retention

@@ -29,16 +29,25 @@ const (
 	piece, pieces = 50, 4
 	// look is how many messages one snapshot looks through for the next.
 	look = 5000
+	// steadyFor is how long the time must have gone on as it should before anything
+	// goes: at first, after a standstill and after a jump of the clock people have a
+	// day to see what is about to happen.
+	steadyFor = 24 * time.Hour
 	// rest is the time between two transactions: others write as well.
 	rest = 25 * time.Millisecond
 )
 
-// Config says what is kept, and for how long.
-type Config struct {
-	DB        *store.DB
+// Policy says for how long what is kept.
+type Policy struct {
 	Messages  time.Duration // after a message has ended it is moved; 0: never
 	Callbacks time.Duration // after a callback came it is removed; 0: never
-	Log       *slog.Logger
+}
+
+// Config says what to work with.
+type Config struct {
+	DB     *store.DB
+	Policy func() Policy // asked at every pass
+	Log    *slog.Logger
 }
 
 // Stats counts what was done since the start.
@@ -92,13 +101,22 @@ func (r *Retention) Pass(ctx context.Context) error {
 	if err != nil || wait {
 		return err
 	}
+	err = r.turn(ctx, func(tx *store.Tx) error {
+		steady, err := outbox.Look(tx)
+		wait = steady < steadyFor
+		return err
+	})
+	if err != nil || wait {
+		return err
+	}
 	moved, removed := r.Moved.Load(), r.Callbacks.Load()
-	if r.cfg.Callbacks > 0 {
-		if err := r.callbacks(ctx); err != nil {
+	p := r.cfg.Policy()
+	if p.Callbacks > 0 {
+		if err := r.callbacks(ctx, p); err != nil {
 			return err
 		}
 	}
-	if err := r.messages(ctx); err != nil {
+	if err := r.messages(ctx, p); err != nil {
 		return err
 	}
 	if moved, removed = r.Moved.Load()-moved, r.Callbacks.Load()-removed; moved+removed > 0 {
@@ -109,12 +127,12 @@ func (r *Retention) Pass(ctx context.Context) error {
 
 // messages moves those that ended long enough ago. The last transaction notes
 // that all were looked at.
-func (r *Retention) messages(ctx context.Context) error {
+func (r *Retention) messages(ctx context.Context, p Policy) error {
 	for after, more := int64(0), true; more; {
 		var id, next int64
-		if r.cfg.Messages > 0 {
+		if p.Messages > 0 {
 			err := r.cfg.DB.Read(ctx, func(q *store.Snap) (err error) {
-				id, next, err = outbox.NextOver(q, after, q.Now().Add(-r.cfg.Messages), look)
+				id, next, err = outbox.NextOver(q, after, q.Now().Add(-p.Messages), look)
 				return err
 			})
 			if err != nil {
@@ -127,21 +145,17 @@ func (r *Retention) messages(ctx context.Context) error {
 		}
 		more = id > 0
 		var moved int64
-		err := r.cfg.DB.Bulk(ctx, func(tx *store.Tx) (err error) {
+		err := r.turn(ctx, func(tx *store.Tx) (err error) {
 			if moved = 0; more {
-				moved, after, err = r.move(tx, id)
+				moved, after, err = p.move(tx, id)
 			} else {
 				err = outbox.Ran(tx)
 			}
-			if err != nil {
-				return err
-			}
-			return failpoint.Err("retention.turn.commit")
+			return err
 		})
 		if err != nil {
 			return err
 		}
-		failpoint.Hit("retention.turn.committed")
 		r.Moved.Add(moved)
 		if more && !sleep(ctx, rest) {
 			return ctx.Err()
@@ -150,12 +164,26 @@ func (r *Retention) messages(ctx context.Context) error {
 	return nil
 }
 
+// turn is one transaction.
+func (r *Retention) turn(ctx context.Context, fn func(tx *store.Tx) error) error {
+	err := r.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return failpoint.Err("retention.turn.commit")
+	})
+	if err == nil {
+		failpoint.Hit("retention.turn.committed")
+	}
+	return err
+}
+
 // move is the work of one transaction: some pieces from a message on, until
 // somebody else has to write.
-func (r *Retention) move(tx *store.Tx, from int64) (moved, last int64, err error) {
+func (p Policy) move(tx *store.Tx, from int64) (moved, last int64, err error) {
 	last = from - 1
 	for range pieces {
-		n, to, err := outbox.Retire(tx, last+1, tx.Now().Add(-r.cfg.Messages), piece)
+		n, to, err := outbox.Retire(tx, last+1, tx.Now().Add(-p.Messages), piece)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -168,11 +196,11 @@ func (r *Retention) move(tx *store.Tx, from int64) (moved, last int64, err error
 }
 
 // callbacks removes those that were applied long enough ago.
-func (r *Retention) callbacks(ctx context.Context) error {
+func (r *Retention) callbacks(ctx context.Context, p Policy) error {
 	for after, more := int64(0), true; more; {
 		removed := int64(0)
 		err := r.cfg.DB.Bulk(ctx, func(tx *store.Tx) (err error) {
-			removed, after, more, err = intake.Remove(tx, after, tx.Now().Add(-r.cfg.Callbacks), piece)
+			removed, after, more, err = intake.Remove(tx, after, tx.Now().Add(-p.Callbacks), piece)
 			return err
 		})
 		if err != nil {

@@ -37,17 +37,22 @@ func TestPass(t *testing.T) {
 		return nil
 	})
 	a.wall = a.wall.AddDate(0, 6, 0)
-	pass := func(cfg Config) *Retention {
+	pass := func(p Policy) *Retention {
 		t.Helper()
-		cfg.DB = a.DB
-		r := New(cfg)
+		r := New(Config{DB: a.DB, Policy: func() Policy { return p }})
 		if err := r.Pass(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		return r
 	}
+	for range 24 { // the time goes on as it should
+		if r := pass(Policy{Messages: LeastMessages}); r.Moved.Load() > 0 {
+			t.Fatal("it moves at once")
+		}
+		a.wall = a.wall.Add(time.Hour)
+	}
 	const days90 = 90 * 24 * time.Hour
-	policy := Config{Messages: days90, Callbacks: 250 * 24 * time.Hour}
+	policy := Policy{Messages: days90, Callbacks: 250 * 24 * time.Hour}
 	hold := outbox.Hold{Scope: outbox.ScopeCategory, Target: "marketing", Reason: guard.ReasonClockJump, Actor: "janela"}
 	a.write(t, func(tx *store.Tx) error { _, err := outbox.Place(tx, hold); return err })
 	if r := pass(policy); r.Moved.Load()+r.Callbacks.Load() != 0 || a.past(t) != (outbox.Past{}) {
@@ -58,14 +63,26 @@ func TestPass(t *testing.T) {
 		return err
 	})
 	now := store.Millis(a.wall)
-	if r := pass(Config{}); r.Moved.Load()+r.Callbacks.Load() != 0 || a.past(t) != (outbox.Past{RanAt: now}) {
+	if r := pass(Policy{}); r.Moved.Load()+r.Callbacks.Load() != 0 || a.past(t) != (outbox.Past{RanAt: now}) {
 		t.Errorf("without a policy: %d, %d, %+v", r.Moved.Load(), r.Callbacks.Load(), a.past(t))
 	}
-	if r := pass(policy); r.Moved.Load() != people || a.past(t) != (outbox.Past{Messages: people, RanAt: now}) || r.Callbacks.Load() != 51 {
+	if r := pass(policy); r.Moved.Load() != people || a.past(t) != (outbox.Past{Messages: people, RanAt: now}) || r.Callbacks.Load() != 52 {
 		t.Errorf("%d messages and %d callbacks went; %+v", r.Moved.Load(), r.Callbacks.Load(), a.past(t))
 	}
 	if r := pass(policy); r.Moved.Load()+r.Callbacks.Load() != 0 {
 		t.Errorf("the second time %d messages and %d callbacks went", r.Moved.Load(), r.Callbacks.Load())
+	}
+	// After a day without a pass, or when the clock went back, it waits again.
+	young := Policy{Callbacks: LeastCallbacks}
+	for _, gap := range []time.Duration{27 * time.Hour, 10 * 365 * 24 * time.Hour} {
+		a.wall = a.wall.Add(gap)
+		if r := pass(young); r.Callbacks.Load() != 0 {
+			t.Errorf("after %v without a look %d callbacks go at once", gap, r.Callbacks.Load())
+		}
+	}
+	a.wall = a.wall.Add(25 * time.Hour) // a night and a day off
+	if r := pass(young); r.Callbacks.Load() != 68 {
+		t.Errorf("a day later %d callbacks go", r.Callbacks.Load())
 	}
 }
 
@@ -73,7 +90,7 @@ func TestPass(t *testing.T) {
 func TestMovingMakesWay(t *testing.T) {
 	a := newAged(t, 1, 300, false)
 	a.wall = a.wall.AddDate(0, 6, 0)
-	r := New(Config{DB: a.DB, Messages: LeastMessages})
+	p := Policy{Messages: LeastMessages}
 	var waiting sync.WaitGroup
 	defer waiting.Wait()
 	for _, want := range []int64{piece * pieces, piece} {
@@ -85,7 +102,7 @@ func TestMovingMakesWay(t *testing.T) {
 					runtime.Gosched()
 				}
 			}
-			moved, _, err = r.move(tx, 1)
+			moved, _, err = p.move(tx, 1)
 			return err
 		})
 		if err != nil || moved != want {

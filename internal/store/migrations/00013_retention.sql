@@ -42,10 +42,13 @@ CREATE INDEX past_messages_run ON past_messages (run_id, id) WHERE run_id > 0;
 
 -- owner: outbox
 -- One row (id 1): how many messages stand in past_messages, and when it was last
--- seen to the end what else has to go there; 0 for never.
+-- seen to the end what else has to go there; 0 for never. looked_at: when that was
+-- last begun; since: from when on it was, with no gap of more than a day.
 CREATE TABLE retention (
-  id       INTEGER PRIMARY KEY,
-  messages INTEGER NOT NULL DEFAULT 0,
-  ran_at   INTEGER NOT NULL DEFAULT 0
+  id        INTEGER PRIMARY KEY,
+  messages  INTEGER NOT NULL DEFAULT 0,
+  ran_at    INTEGER NOT NULL DEFAULT 0,
+  looked_at INTEGER NOT NULL DEFAULT 0,
+  since     INTEGER NOT NULL DEFAULT 0
 );
 INSERT INTO retention (id) VALUES (1);

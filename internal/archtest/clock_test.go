@@ -50,6 +50,8 @@ var clocks = map[string]string{
 	"daemon.Daemon.Run":               "warns of a Graph version that ends",
 	"daemon.New":                      "since when it runs, for people",
 	"whatsapp/cloudapi.Client.Reach":  "how long Meta took",
+	"daemon.certificate.get":          "how often a certificate's files are looked at",
+	"daemon.certificate.read":         "how often a certificate's files are looked at",
 	"daemon.secretFile.get":           "how often a secret's file is looked at",
 	"daemon.Daemon.showProgress":      "how long looking takes",
 }

@@ -238,12 +238,14 @@ func (k *checker) campaigns() {
 
 func (k *checker) http() {
 	h := k.cfg.HTTP
-	host, _, err := net.SplitHostPort(h.Listen)
-	switch {
-	case err != nil:
-		k.fault("http.listen", fmt.Sprintf("%q is no address", h.Listen), "write host:port, 127.0.0.1:8790")
-	case !loopback(host):
-		k.fault("http.listen", "only loopback addresses are served in this version", "put a TLS proxy before it that forwards "+h.WebhookPath)
+	k.address("http", h.Listen, h.TLSCert, h.TLSKey, "127.0.0.1:8790")
+	if w := k.cfg.Webhook; w.Listen != "" {
+		k.address("webhook", w.Listen, w.TLSCert, w.TLSKey, "0.0.0.0:8443")
+	} else if w.TLSCert != "" || w.TLSKey != "" {
+		k.fault("webhook.tls_cert", "without listen, callbacks come at [http] listen", "give webhook.listen, or take it out")
+	}
+	if n := h.KeyPerSecond; n != -1 && (n < 1 || n > 100_000) {
+		k.fault("http.key_per_second", fmt.Sprintf("%v requests a second cannot be allowed", n), "write 1 to 100000, or -1 for no bound")
 	}
 	switch {
 	case !pathForm.MatchString(h.WebhookPath) || path.Clean(h.WebhookPath) != h.WebhookPath:

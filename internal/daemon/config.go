@@ -20,6 +20,7 @@ type Config struct {
 	Hooks     []HookConfig    `toml:"hooks"`
 	Retention RetentionConfig `toml:"retention"`
 	HTTP      HTTPConfig      `toml:"http"`
+	Webhook   WebhookConfig   `toml:"webhook"`
 	Backup    BackupConfig    `toml:"backup"`
 	Log       LogConfig       `toml:"log"`
 
@@ -181,8 +182,18 @@ func (r RetentionConfig) policy() retention.Policy {
 
 // HTTPConfig is where the daemon listens.
 type HTTPConfig struct {
-	Listen      string `toml:"listen"`
-	WebhookPath string `toml:"webhook_path"`
+	Listen       string  `toml:"listen"`
+	WebhookPath  string  `toml:"webhook_path"`
+	TLSCert      string  `toml:"tls_cert"`       // PEM, with its chain; read again when it changes
+	TLSKey       string  `toml:"tls_key"`        // mode 0600
+	KeyPerSecond float64 `toml:"key_per_second"` // requests of one API key, twice as many at once; -1: not bounded
+}
+
+// WebhookConfig is where Meta's callbacks come, if not at [http] listen.
+type WebhookConfig struct {
+	Listen  string `toml:"listen"`
+	TLSCert string `toml:"tls_cert"`
+	TLSKey  string `toml:"tls_key"`
 }
 
 // LogConfig says how the daemon logs.
@@ -206,7 +217,7 @@ func Defaults() Config {
 			Limits: otp.DefaultLimits(), Fallback: FallbackConfig{Share: 0.2, PerDay: 2}},
 		Backup:    defaultBackup,
 		Retention: RetentionConfig{MessagesDays: 90, CallbacksDays: 90},
-		HTTP:      HTTPConfig{Listen: "127.0.0.1:8790", WebhookPath: "/webhooks/whatsapp"},
+		HTTP:      HTTPConfig{Listen: "127.0.0.1:8790", WebhookPath: "/webhooks/whatsapp", KeyPerSecond: 200},
 		Log:       LogConfig{Level: "info", Format: "auto"},
 	}
 }

@@ -368,7 +368,8 @@ func FuzzLoad(f *testing.F) {
 		}
 		// What is right can be served.
 		mux := http.NewServeMux()
-		routes(mux, cfg.HTTP.WebhookPath, http.NotFoundHandler(), http.NotFoundHandler(), http.NotFoundHandler(), func(http.ResponseWriter, *http.Request) {})
+		routes(mux, http.NotFoundHandler(), http.NotFoundHandler(), func(http.ResponseWriter, *http.Request) {})
+		mux.Handle(cfg.HTTP.WebhookPath, http.NotFoundHandler())
 	})
 }
 

@@ -79,6 +79,7 @@ type Daemon struct {
 	metrics       *metrics
 	progress      *Progress // nil: none is shown
 	ready         atomic.Bool
+	callbacks     string // where Meta's callbacks come, as this machine reaches it, once Run has opened it
 	addr          string // of the public listener, once Run has opened it
 	started       time.Time
 	sandboxServer *server
@@ -165,7 +166,7 @@ func (d *Daemon) build(ctx context.Context) error {
 		Version: d.opt.Version, Failed: d.metrics.failed, Outcomes: d.outcomes, Foreign: d.dispatch.Heard, Resync: d.account.Kick, IdentityKey: codes.identityKey, NotRequested: codes.notRequested, Log: d.log,
 		Confirm: func(k optin.Keyword) string { return d.now().confirm(k) }, Offers: optin.NewOffers(d.cfg.offers()), ConfirmWords: d.cfg.confirmWords(), Hooks: d.hooks, Silent: d.cfg.WhatsApp.WebhookSilent})
 	d.api = httpapi.New(httpapi.Config{DB: d.db, Campaigns: d.campaigns, Account: d.account, Outcomes: d.outcomes, OTP: d.otp, Hooks: d.hooks, Links: d.cfg.links(), Log: d.log,
-		Ledger: d.ledger, DoubleOptIn: d.cfg.Optin.DoubleOptIn, MAC: keys.MAC,
+		Ledger: d.ledger, DoubleOptIn: d.cfg.Optin.DoubleOptIn, MAC: keys.MAC, KeyPerSecond: max(d.cfg.HTTP.KeyPerSecond, 0),
 		TestNumbers: d.cfg.testNumbers(), Zone: d.cfg.Campaigns.Timezone, Region: d.cfg.Campaigns.Region, Version: d.opt.Version,
 		Folder: d.cfg.file(d.cfg.Campaigns.Folder), Spool: filepath.Join(filepath.Dir(d.cfg.file(d.cfg.Store.Path)), "spool"),
 		Reload: d.Reload,

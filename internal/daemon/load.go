@@ -54,7 +54,7 @@ func Load(path string, environ []string) (Config, error) {
 }
 
 // sections of a configuration.
-var sections = []string{"store", "whatsapp", "sandbox", "campaigns", "optin", "otp", "hooks", "retention", "http", "backup", "log"}
+var sections = []string{"store", "whatsapp", "sandbox", "campaigns", "optin", "otp", "hooks", "retention", "http", "webhook", "backup", "log"}
 
 // secretsInFile refuses secrets in the file: it is copied, mailed and committed.
 func secretsInFile(doc *tomlfile.Document) (out tomlfile.Problems) {

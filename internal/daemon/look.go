@@ -133,7 +133,7 @@ func checkCallback(address string) string {
 
 // self is what only the running daemon knows.
 func (d *Daemon) self() httpapi.Self {
-	out := httpapi.Self{PID: os.Getpid(), Version: d.opt.Version, Started: d.started, HTTP: d.addr, WebhookURL: "http://" + d.addr + d.cfg.HTTP.WebhookPath,
+	out := httpapi.Self{PID: os.Getpid(), Version: d.opt.Version, Started: d.started, HTTP: d.addr, WebhookURL: d.callbacks,
 		GraphURL: d.cfg.WhatsApp.GraphURL, GraphVersion: d.now().WhatsApp.GraphVersion, Tokens: map[string]string{}}
 	if d.sandbox != nil {
 		out.Sandbox = d.sandboxAddr()

@@ -19,6 +19,6 @@ const (
 
 // newPublic serves the outside.
 func newPublic(lis net.Listener, h http.Handler) *server {
-	return &server{"http", lis, &http.Server{Handler: h, ReadHeaderTimeout: headTime, ReadTimeout: readTime, WriteTimeout: answerTime,
+	return &server{name: "http", lis: lis, http: &http.Server{Handler: h, ReadHeaderTimeout: headTime, ReadTimeout: readTime, WriteTimeout: answerTime,
 		IdleTimeout: idleTime, MaxHeaderBytes: publicHeads}}
 }

@@ -24,6 +24,7 @@ type server struct {
 	name string
 	lis  net.Listener
 	http *http.Server
+	tls  bool
 }
 
 // serve answers until ctx ends, then lets requests under way finish.
@@ -37,7 +38,11 @@ func (s *server) serve(ctx context.Context, log *slog.Logger) {
 			_ = s.http.Close()
 		}
 	})
-	if err := s.http.Serve(s.lis); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	run := func() error { return s.http.Serve(s.lis) }
+	if s.tls {
+		run = func() error { return s.http.ServeTLS(s.lis, "", "") }
+	}
+	if err := run(); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		log.Error("a listener has ended", "listener", s.name, "error", err)
 	}
 	if !stop() { // Serve returns when Shutdown begins
@@ -46,7 +51,7 @@ func (s *server) serve(ctx context.Context, log *slog.Logger) {
 }
 
 func newServer(name string, lis net.Listener, h http.Handler) *server {
-	return &server{name, lis, &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second,
+	return &server{name: name, lis: lis, http: &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second,
 		WriteTimeout: 10 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ConnContext: httpapi.WithConn}}
 }
 
@@ -77,7 +82,20 @@ func (d *Daemon) listen() ([]*server, error) {
 	public := newPublic(lis, d.public())
 	public.http.RegisterOnShutdown(d.api.EndWaits)
 	d.onStop("http listener", public.http.Close)
+	if _, err := d.secured(public, d.cfg.HTTP.TLSCert, d.cfg.HTTP.TLSKey); err != nil {
+		return nil, err
+	}
 	out := []*server{public}
+	callbacks := public
+	webhook, err := d.listenWebhook()
+	if err != nil {
+		return nil, err
+	}
+	if webhook != nil {
+		callbacks = webhook
+		out = append(out, webhook)
+	}
+	d.callbacks = callbacks.url() + d.cfg.HTTP.WebhookPath
 	socket, err := d.listenSocket()
 	if err != nil {
 		return nil, err
@@ -86,7 +104,13 @@ func (d *Daemon) listen() ([]*server, error) {
 		out = append(out, socket)
 	}
 	if d.sandbox != nil {
-		if err := d.sandbox.SetWebhook("http://" + d.addr + d.cfg.HTTP.WebhookPath); err != nil {
+		if callbacks.tls {
+			if callbacks, err = d.listenSandboxCallbacks(); err != nil {
+				return nil, err
+			}
+			out = append(out, callbacks)
+		}
+		if err := d.sandbox.SetWebhook(callbacks.url() + d.cfg.HTTP.WebhookPath); err != nil {
 			return nil, err
 		}
 		d.log.Info("the embedded sandbox stands in for Meta: nothing leaves this machine", "management", "http://"+d.sandboxAddr()+"/sandbox/")
@@ -144,12 +168,26 @@ func (d *Daemon) listenSocket() (*server, error) {
 // API for who has a key, health and metrics.
 func (d *Daemon) public() http.Handler {
 	mux := http.NewServeMux()
-	routes(mux, d.cfg.HTTP.WebhookPath, d.intake, d.api.Public(), d.metrics.handler(), d.readyz)
+	metrics, readyz := d.metrics.handler(), d.readyz
+	if exposed(d.cfg.HTTP.Listen) { // they tell of the business, and have no key of their own
+		metrics, readyz = d.api.Guard(metrics), d.api.Guard(http.HandlerFunc(readyz)).ServeHTTP
+	}
+	routes(mux, d.api.Public(), metrics, readyz)
+	if d.cfg.Webhook.Listen == "" {
+		mux.Handle(d.cfg.HTTP.WebhookPath, d.intake)
+	}
 	return mux
 }
 
-func routes(mux *http.ServeMux, webhookPath string, callbacks, face, metrics http.Handler, readyz http.HandlerFunc) {
-	mux.Handle(webhookPath, callbacks)
+// url is how the listener is reached.
+func (s *server) url() string {
+	if s.tls {
+		return "https://" + s.lis.Addr().String()
+	}
+	return "http://" + s.lis.Addr().String()
+}
+
+func routes(mux *http.ServeMux, face, metrics http.Handler, readyz http.HandlerFunc) {
 	for _, at := range httpapi.PublicPaths() {
 		mux.Handle(at, face)
 		mux.Handle(at+"/", face)

@@ -430,7 +430,7 @@ func TestPublicServesNothingElse(t *testing.T) {
 	for _, tt := range []struct {
 		method, path string
 		code         int
-	}{{"GET", "/", 404}, {"GET", "/sandbox/", 404}, {"GET", "/v1/status", 404}, {"POST", "/healthz", 405}, {"POST", "/readyz", 405}, {"DELETE", "/metrics", 405},
+	}{{"GET", "/", 404}, {"GET", "/sandbox/", 404}, {"GET", "/v1/status", 401}, {"GET", "/v1/keys", 404}, {"POST", "/v1/recover", 404}, {"POST", "/healthz", 405}, {"POST", "/readyz", 405}, {"DELETE", "/metrics", 405},
 		{"PUT", "/webhooks/whatsapp", 405}, {"GET", "/webhooks/whatsapp", 403}, {"GET", "/webhooks/whatsapp/more", 404}} {
 		if w := get(h, tt.method, tt.path); w.Code != tt.code {
 			t.Errorf("%s %s: %d, want %d", tt.method, tt.path, w.Code, tt.code)

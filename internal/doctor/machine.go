@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"janela/internal/httpapi"
@@ -93,7 +94,7 @@ func (l *look) ports(ctx context.Context) outcome {
 	for _, p := range all {
 		_, port, _ := net.SplitHostPort(p.address)
 		switch {
-		case port == "0" || p.address == p.real:
+		case port == "0" || p.address == p.real || everywhere(p.address) && everywhere(p.real) && strings.HasSuffix(p.real, ":"+port):
 		case p.real != "":
 			o.found = append(o.found, portOther.of("key", p.key, "address", p.address, "real", p.real))
 		default:
@@ -165,4 +166,12 @@ func (l *look) definitions() []string {
 	flat, _ := filepath.Glob(filepath.Join(dir, "*.toml"))
 	deep, _ := filepath.Glob(filepath.Join(dir, "*", "campaign.toml"))
 	return append(flat, deep...)
+}
+
+// everywhere reports whether an address is that of every interface, however it is
+// written: 0.0.0.0, [::], or nothing.
+func everywhere(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "" || ip != nil && ip.IsUnspecified())
 }

@@ -9,10 +9,18 @@ import (
 	"janela/otp"
 )
 
-// authenticate finds the key that a request carries (RFC 6750) and asks whether
-// it has the scope. It is looked up every time: a revoked key opens nothing from
-// that moment on.
+// authenticate finds the key that a request carries, and counts the request.
 func (c *call) authenticate(q store.Querier, scope string) error {
+	if err := c.known(q, scope); err != nil {
+		return err
+	}
+	return c.bounded(q.Now())
+}
+
+// known finds the key that a request carries (RFC 6750) and asks whether it has
+// the scope. It is looked up every time: a revoked key opens nothing from that
+// moment on.
+func (c *call) known(q store.Querier, scope string) error {
 	plain, ok := bearer(c.r.Header["Authorization"])
 	if !ok {
 		return access.ErrUnauthorized

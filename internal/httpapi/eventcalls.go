@@ -130,7 +130,7 @@ func (c *call) someEvents(ctx context.Context, out *bytes.Buffer, stream string,
 	var found []hooks.StreamEvent
 	var gap bool
 	err = c.db.Read(ctx, func(q *store.Snap) error {
-		if err := c.authenticate(q, c.endpoint.scope); err != nil {
+		if err := c.known(q, c.endpoint.scope); err != nil {
 			return err
 		}
 		found, gap, err = c.server.cfg.Hooks.Read(q, stream, *after, eventsAtOnce)

@@ -41,6 +41,7 @@ type public struct {
 	router router
 
 	listeners listeners
+	limits    keyLimits
 }
 
 func newPublic(s *Server, cfg Config) *public {
@@ -51,6 +52,7 @@ func newPublic(s *Server, cfg Config) *public {
 	if p.otp != nil {
 		p.waits.wake = p.db.Wakes(otp.Topic)
 	}
+	p.limits.perSecond = cfg.KeyPerSecond
 	p.router = newRouter(p)
 	return p
 }

@@ -39,14 +39,15 @@ type Config struct {
 	Reach       func(now time.Time) dispatch.Reach                   // nil: not told
 	Paces       func() []dispatch.Pace                               // nil: not told
 	// Waits says whether a message waits for the messaging limit, and until when.
-	Waits       func(q store.Querier, s outbox.Stream, contact int64) (until time.Time, wait bool, err error)
-	OTP         *otp.OTP      // nil: no codes are sent
-	Hooks       *hooks.Hooks  // nil: no system hears what happens
-	Links       []LinkWord    // words by which people sign up
-	DoubleOptIn bool          // every grant by the API has to be confirmed
-	Ledger      *optin.Ledger // nil: consents are not sealed
-	MAC         MAC           // of what the public face must recognise and may not keep; codes have their own
-	Log         *slog.Logger
+	Waits        func(q store.Querier, s outbox.Stream, contact int64) (until time.Time, wait bool, err error)
+	OTP          *otp.OTP      // nil: no codes are sent
+	Hooks        *hooks.Hooks  // nil: no system hears what happens
+	Links        []LinkWord    // words by which people sign up
+	KeyPerSecond float64       // requests of one API key, twice as many at once; 0: not bounded
+	DoubleOptIn  bool          // every grant by the API has to be confirmed
+	Ledger       *optin.Ledger // nil: consents are not sealed
+	MAC          MAC           // of what the public face must recognise and may not keep; codes have their own
+	Log          *slog.Logger
 }
 
 // Server answers the command line's requests, and through Public those of the

@@ -61,6 +61,7 @@ var clockless = map[string]string{
 	"sandbox":    "stands for Meta, whose clock is its own",
 	"cmd/janela": "shows times to people, decides nothing",
 	"bench":      "measures",
+	"connect":    "waits, and names files by the time, for people",
 	"doctor":     "compares the clock with Meta's, decides nothing",
 	"scripttest": "tests",
 	"crashtest":  "tests",

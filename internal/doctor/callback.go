@@ -123,11 +123,6 @@ func (l *look) ask(req *http.Request) (status int, body string, end time.Time, e
 	return resp.StatusCode, string(b), end, err
 }
 
-// Fields are the webhook fields that janela works with; without messages it is
-// deaf.
-var Fields = []string{"messages", "message_template_status_update", "template_category_update", "message_template_quality_update",
-	"message_template_components_update", "phone_number_quality_update", "account_update", "account_alerts", "user_preferences"}
-
 var (
 	subscriptionMissing = declare("subscription", "account_not_subscribed", FAIL, "the app does not hear of account {account}: no callback ever comes", "janela connect subscribes it (POST /{account}/subscribed_apps)")
 	subscriptionUnread  = declare("subscription", "unreadable", WARN, "what the app hears cannot be read: {why}", "look in the App Dashboard, WhatsApp, Configuration")
@@ -198,7 +193,7 @@ func (l *look) app(ctx context.Context, app string, overridden bool) []Finding {
 		return []Finding{subscriptionDeaf.of()}
 	}
 	var missing []string
-	for _, f := range Fields {
+	for _, f := range cloudapi.WebhookFields {
 		if !slices.Contains(s.Fields, f) {
 			missing = append(missing, f)
 		}

@@ -199,6 +199,9 @@ func metaWords(err error) (words, fix string) {
 	if e.Coded {
 		fix = whatsapp.LookupCode(e.Code, e.HTTPStatus).Do
 	}
+	if e.Coded && e.Message != "" {
+		return fmt.Sprintf("%s (code %d)", e.Message, e.Code), fix
+	}
 	text, _, _ := strings.Cut(e.Error(), " [trace ")
 	return text, fix
 }

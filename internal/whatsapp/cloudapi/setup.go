@@ -23,6 +23,11 @@ const (
 	ScopeManagement = "whatsapp_business_management" // templates, numbers, all other fields
 )
 
+// WebhookFields are the webhook fields that janela works with; without messages
+// it is deaf.
+var WebhookFields = []string{"messages", "message_template_status_update", "template_category_update", "message_template_quality_update",
+	"message_template_components_update", "phone_number_quality_update", "account_update", "account_alerts", "user_preferences"}
+
 // Reached is what any answer of the Graph API tells, also one that refuses.
 type Reached struct {
 	Date    time.Time     // its clock, in whole seconds; zero: it told none

@@ -169,7 +169,7 @@ func (d *Daemon) listenSocket() (*server, error) {
 func (d *Daemon) public() http.Handler {
 	mux := http.NewServeMux()
 	metrics, readyz := d.metrics.handler(), d.readyz
-	if exposed(d.cfg.HTTP.Listen) { // they tell of the business, and have no key of their own
+	if reachedFromElsewhere(d.cfg.HTTP.Listen) { // they tell of the business, and have no key of their own
 		metrics, readyz = d.api.Guard(metrics), d.api.Guard(http.HandlerFunc(readyz)).ServeHTTP
 	}
 	routes(mux, d.api.Public(), metrics, readyz)

@@ -133,8 +133,8 @@ func (d *Daemon) listenSandboxCallbacks() (*server, error) {
 	return s, nil
 }
 
-// exposed reports whether others than this machine reach an address.
-func exposed(address string) bool {
+// reachedFromElsewhere reports whether others than this machine reach an address.
+func reachedFromElsewhere(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	return err == nil && !loopback(host)
 }
@@ -151,7 +151,7 @@ func (k *checker) address(section, listen, cert, key, example string) {
 		return
 	}
 	if cert == "" {
-		if exposed(listen) {
+		if reachedFromElsewhere(listen) {
 			k.fault(section+".listen", listen+" is reached from other machines, and keys and callbacks would travel unencrypted",
 				"give tls_cert and tls_key, or listen on 127.0.0.1 with a TLS proxy before it")
 		}

@@ -48,6 +48,8 @@ func (c *Config) SecretFiles() []SecretFile {
 		add("otp.key_file", c.OTP.KeyFile, true)
 		add("otp.fallback.secret_file", c.OTP.Fallback.SecretFile, false)
 	}
+	add("http.tls_key", c.HTTP.TLSKey, false)
+	add("webhook.tls_key", c.Webhook.TLSKey, false)
 	for i, h := range c.Hooks {
 		add(fmt.Sprintf("hooks.%d.secret_file", i), h.SecretFile, false)
 	}

@@ -81,13 +81,20 @@ func (l *look) ports(ctx context.Context) outcome {
 	}
 	type listener struct{ key, address, real string }
 	all := []listener{{key: "[http] listen", address: l.Config.HTTP.Listen}}
+	if w := l.Config.Webhook.Listen; w != "" {
+		webhook := listener{key: "[webhook] listen", address: w}
+		if l.self != nil {
+			webhook.real = w
+		}
+		all = append(all, webhook)
+	}
 	if l.Config.Embedded() {
 		all = append(all, listener{key: "[sandbox] listen", address: l.Config.Sandbox.Listen})
 	}
 	if l.self != nil {
 		all[0].real = l.self.HTTP
-		if len(all) > 1 {
-			all[1].real = l.self.Sandbox
+		if l.Config.Embedded() {
+			all[len(all)-1].real = l.self.Sandbox
 		}
 	}
 	var o outcome

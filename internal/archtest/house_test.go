@@ -164,6 +164,9 @@ func funcName(d *ast.FuncDecl) string {
 // short is a package as docs/architecture.md calls it: "outbox",
 // "whatsapp/cloudapi", "cmd/janela".
 func short(dir string) string {
+	if dir == "" {
+		return "janela" // the files at the top
+	}
 	dir = strings.TrimPrefix(dir, "janela/")
 	return strings.TrimPrefix(dir, "internal/")
 }

@@ -227,7 +227,7 @@ func (f *firstFlags) check(dir string) error {
 	}
 	faults, err := httpapi.CheckOffline(path, time.Now(), httpapi.Offline{Zone: f.zone, Numbers: []string{f.name}})
 	if err != nil || httpapi.Faulty(faults) {
-		return fmt.Errorf("these answers make no campaign: %v %v", faults, err)
+		return errors.Join(fmt.Errorf("these answers make no campaign: %v", faults), err)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ const (
 	mostRows  = 2000 // go into one transaction when nobody does
 
 	firstPortion = 1000   // so that the first message need not wait
-	mostPortion  = 32_768 // some 15 MiB of rows
+	mostPortion  = 16_384 // some 10 MiB of rows
 )
 
 var (

@@ -74,7 +74,7 @@ func newDesk(t *testing.T, people int) *desk {
 		t.Fatal(err)
 	}
 	d.settings()
-	add := exec.Command(d.binary, "keys", "add", "app", "--plain", "--config", filepath.Join(d.dir, "config.toml"))
+	add := exec.Command(d.binary, "keys", "add", "app", "--scope", "otp:send,otp:verify,otp:read,campaign:write", "--plain", "--config", filepath.Join(d.dir, "config.toml"))
 	add.Env = append(os.Environ(), "JANELA_WHATSAPP_TOKEN=sandbox-token", "JANELA_WHATSAPP_APP_SECRET=secret", "JANELA_WHATSAPP_VERIFY_TOKEN=verify")
 	key, err := add.Output()
 	if err != nil {

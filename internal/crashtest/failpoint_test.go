@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -75,11 +76,12 @@ func TestFailpointsAreNotInTheProgram(t *testing.T) {
 // are dropped, people ask for codes and write SAIR, and two systems listen.
 type stage struct {
 	*desk
-	log    string // of the failpoints
-	passed map[string]bool
-	asked  []asked
-	heard  atomic.Int64
-	deaths deaths
+	log     string // of the failpoints
+	passed  map[string]bool
+	asked   []asked
+	heard   atomic.Int64
+	uploads int
+	deaths  deaths
 }
 
 func newStage(t *testing.T) *stage {
@@ -123,7 +125,7 @@ func (w *world) append(text string) {
 // one of the places has happened.
 func (s *stage) stir(p *process, points []string) {
 	a := s.next()
-	answered := false
+	answered, uploaded := false, false
 	for begun := time.Now(); !p.dead() && time.Since(begun) < 2*time.Minute; time.Sleep(10 * time.Millisecond) {
 		s.read()
 		if answered && !slices.ContainsFunc(points, func(one string) bool { return !s.passed["! "+one] && !late(one) }) {
@@ -136,7 +138,45 @@ func (s *stage) stir(p *process, points []string) {
 				s.asked = append(s.asked, a)
 			}
 		}
+		uploaded = uploaded || s.upload()
 	}
+}
+
+// upload brings a campaign by the API that is to run in ten years, another one
+// each time: what is the same is not put again.
+func (s *stage) upload() bool {
+	s.uploads++
+	var form bytes.Buffer
+	w := multipart.NewWriter(&form)
+	text := strings.Replace(strings.Replace(definition, `id = "natal"`, `id = "uploaded"`, 1), "2026-01-05", fmt.Sprintf("2036-%02d-%02d", 1+s.uploads/28%12, 1+s.uploads%28), 1)
+	for _, one := range [][2]string{{"definition", text}, {"file", "telefone,nome,desconto,link\n" + s.people[0].E164() + ",Ana,20%,n0\n"}} {
+		part, err := w.CreateFormFile(one[0], map[string]string{"definition": "uploaded.toml", "file": "natal.csv"}[one[0]])
+		if err == nil {
+			_, err = part.Write([]byte(one[1]))
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+	req, err := http.NewRequest(http.MethodPut, s.baseURL()+"/v1/campaigns/uploaded", &form)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+s.key)
+	req.Header.Set("Content-Type", w.FormDataContentType())
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false // nobody listens yet, or not any more
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if resp.StatusCode >= 400 && resp.StatusCode < 500 {
+		s.t.Fatalf("the upload was answered with %s: %s", resp.Status, body)
+	}
+	return err == nil && resp.StatusCode < 300
 }
 
 // late are passed only when a daemon stops.

@@ -192,7 +192,7 @@ const docPath = "../docs/campaign-file.md"
 
 var (
 	tomlBlock = regexp.MustCompile("(?s)```toml\n(.*?)```")
-	tableRow  = regexp.MustCompile("(?m)^\\| `([a-z0-9_.\\[\\]]+)` \\| (now|\\*reserved\\*) \\|")
+	tableRow  = regexp.MustCompile("(?m)^\\| `([a-z0-9_.\\[\\]]*[_.a-z][a-z0-9_.\\[\\]]*)` \\| ([^|]+) \\| ")
 )
 
 // Every example of the reference is a sound definition.
@@ -216,7 +216,7 @@ func TestDocExamples(t *testing.T) {
 	}
 }
 
-// The table has a row for each key, and says of each whether it works now.
+// The table has a row for each key, and says which are reserved.
 func TestDocTable(t *testing.T) {
 	data, err := os.ReadFile(docPath)
 	if err != nil {
@@ -227,7 +227,9 @@ func TestDocTable(t *testing.T) {
 		if got[row[1]] != "" {
 			t.Errorf("%s has two rows", row[1])
 		}
-		got[row[1]] = strings.Trim(row[2], "*")
+		if got[row[1]] = "now"; row[2] == "*reserved*" { // else its type: package schema compares
+			got[row[1]] = "reserved"
+		}
 	}
 	want := map[string]string{}
 	keysOf(reflect.TypeFor[Definition](), "", want)

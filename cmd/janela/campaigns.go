@@ -28,7 +28,7 @@ func newCampaigns(a *app) *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List campaigns", Args: cobra.NoArgs}
 	as2 := outputFlag(list, asTable, asCSV, asJSON)
 	list.RunE = func(cmd *cobra.Command, _ []string) error { return a.listCampaigns(cmd.OutOrStdout(), as2) }
-	cmd.AddCommand(list, newPlan(a), newShow(a), newDraft(a), newTest(a), newApprove(a), newPause(a), newResume(a), newCancel(a), newReport(a))
+	cmd.AddCommand(list, newPlan(a), newShow(a), newDraft(a), newTest(a), newApprove(a), newPause(a), newResume(a), newCancel(a), newReport(a), newCampaignSchema())
 	return cmd
 }
 

@@ -31,7 +31,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.config, "config", config, "configuration file (or JANELA_CONFIG)")
 	root.AddCommand(newServe(a), newInit(), newSandbox(), newVersion(),
 		newPlan(a), newCheck(a), newCampaigns(a), newWhy(a), newOptin(a), newDossier(a), newForget(a), newTemplates(a), newConversations(a), newReply(a),
-		newHold(a), newRelease(a), newHolds(a), newUnknown(a), newUndeliverable(a), newCallbacks(a), newAudit(a), newStatus(a), newClock(a), newRecover(a), newBackup(a), newRestore(a), newReload(a), newHealthcheck(a), newKeys(a), newOTP(a), newHooks(a), newConnectMeta(a), newHouseDoctor(a), newOpenAPI(), newBench())
+		newHold(a), newRelease(a), newHolds(a), newUnknown(a), newUndeliverable(a), newCallbacks(a), newAudit(a), newStatus(a), newClock(a), newRecover(a), newBackup(a), newRestore(a), newReload(a), newHealthcheck(a), newKeys(a), newOTP(a), newHooks(a), newConnectMeta(a), newHouseDoctor(a), newConfig(), newOpenAPI(), newBench())
 	return root
 }
 

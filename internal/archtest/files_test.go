@@ -41,14 +41,16 @@ func TestFiles(t *testing.T) {
 
 // neverLinked are modules that must not be part of the program, and why.
 var neverLinked = map[string]string{
-	"github.com/google/go-cmp":              "tests only",
-	"pgregory.net/rapid":                    "tests only",
-	"go.uber.org/goleak":                    "tests only",
-	"github.com/pb33f/libopenapi":           "tests only",
-	"github.com/pb33f/libopenapi-validator": "tests only",
-	"github.com/rogpeppe/go-internal":       "tests only",
-	"modernc.org/sqlite":                    "a second SQLite in one process drops the first one's file locks",
-	"github.com/ncruces/go-sqlite3":         "a second SQLite in one process drops the first one's file locks",
+	"github.com/google/go-cmp":                 "tests only",
+	"pgregory.net/rapid":                       "tests only",
+	"go.uber.org/goleak":                       "tests only",
+	"github.com/pb33f/libopenapi":              "tests only",
+	"github.com/pb33f/libopenapi-validator":    "tests only",
+	"github.com/rogpeppe/go-internal":          "tests only",
+	"github.com/invopop/jsonschema":            "tests only: the program prints what they made",
+	"github.com/santhosh-tekuri/jsonschema/v6": "tests only",
+	"modernc.org/sqlite":                       "a second SQLite in one process drops the first one's file locks",
+	"github.com/ncruces/go-sqlite3":            "a second SQLite in one process drops the first one's file locks",
 }
 
 // Rule 6, second half: what the program links.

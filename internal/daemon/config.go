@@ -48,30 +48,30 @@ type WhatsAppConfig struct {
 	VerifyToken     string          `toml:"verify_token" secret:"true"`
 	VerifyTokenFile string          `toml:"verify_token_file"`
 	Accounts        []AccountConfig `toml:"accounts"`
-	SyncEvery       time.Duration   `toml:"sync_every"`     // how often templates and numbers are read
-	SendTimeout     time.Duration   `toml:"send_timeout"`   // how long one send may take
-	Senders         int             `toml:"senders"`        // requests in flight per lane
-	Drain           time.Duration   `toml:"drain"`          // how long a stop waits for them
-	WebhookSilent   time.Duration   `toml:"webhook_silent"` // marketing stops when no news of what was accepted came for so long
-	OnUnknown       string          `toml:"on_unknown"`     // utility without an answer: park, resend_after
-	ResendAfter     time.Duration   `toml:"resend_after"`   // how long after, with resend_after
-	OnTTLExpired    string          `toml:"on_ttl_expired"` // utility whose time to live ended in silence: park, resend
+	SyncEvery       time.Duration   `toml:"sync_every"`                                          // how often templates and numbers are read
+	SendTimeout     time.Duration   `toml:"send_timeout"`                                        // how long one send may take
+	Senders         int             `toml:"senders"`                                             // requests in flight per lane
+	Drain           time.Duration   `toml:"drain"`                                               // how long a stop waits for them
+	WebhookSilent   time.Duration   `toml:"webhook_silent"`                                      // marketing stops when no news of what was accepted came for so long
+	OnUnknown       string          `toml:"on_unknown" jsonschema:"enum=park,enum=resend_after"` // utility without an answer: park, resend_after
+	ResendAfter     time.Duration   `toml:"resend_after"`                                        // how long after, with resend_after
+	OnTTLExpired    string          `toml:"on_ttl_expired" jsonschema:"enum=park,enum=resend"`   // utility whose time to live ended in silence: park, resend
 
-	MarketingEndpoint string `toml:"marketing_endpoint"`       // messages, marketing_messages
-	ProductPolicy     string `toml:"product_policy"`           // of marketing_messages: cloud_api_fallback, strict
-	ActivitySharing   string `toml:"message_activity_sharing"` // default: as it is set at Meta; on, off
+	MarketingEndpoint string `toml:"marketing_endpoint" jsonschema:"enum=messages,enum=marketing_messages"` // messages, marketing_messages
+	ProductPolicy     string `toml:"product_policy" jsonschema:"enum=cloud_api_fallback,enum=strict"`       // of marketing_messages: cloud_api_fallback, strict
+	ActivitySharing   string `toml:"message_activity_sharing" jsonschema:"enum=default,enum=on,enum=off"`   // default: as it is set at Meta; on, off
 }
 
 // AccountConfig is one WhatsApp business account.
 type AccountConfig struct {
-	ID        string         `toml:"id"`
+	ID        string         `toml:"id" jsonschema:"required"`
 	TokenFile string         `toml:"token_file"` // "" for [whatsapp] token_file
 	Numbers   []NumberConfig `toml:"numbers"`
 }
 
 // NumberConfig is one sending number.
 type NumberConfig struct {
-	ID        string  `toml:"id"` // phone_number_id
+	ID        string  `toml:"id" jsonschema:"required"` // phone_number_id
 	Name      string  `toml:"name"`
 	Unit      string  `toml:"unit"`
 	PerSecond float64 `toml:"per_second"` // at most so many; 0: as Meta says
@@ -94,8 +94,8 @@ type CampaignsConfig struct {
 	Poll        time.Duration `toml:"poll"`
 	Stable      time.Duration `toml:"stable"` // a file is taken when it has not changed for this long
 	Timezone    string        `toml:"timezone"`
-	Region      string        `toml:"region"`   // of numbers without a plus
-	Approval    string        `toml:"approval"` // off, marketing, all; "" decides by account
+	Region      string        `toml:"region"`                                                 // of numbers without a plus
+	Approval    string        `toml:"approval" jsonschema:"enum=off,enum=marketing,enum=all"` // off, marketing, all; "" decides by account
 	FourEyes    bool          `toml:"four_eyes"`
 	TestNumbers []string      `toml:"test_numbers"`
 }
@@ -133,7 +133,7 @@ type KeywordConfig struct {
 type HookConfig struct {
 	Name       string        `toml:"name"`
 	URL        string        `toml:"url"`
-	Mode       string        `toml:"mode"` // events, passthrough, stream
+	Mode       string        `toml:"mode" jsonschema:"enum=events,enum=passthrough,enum=stream"` // events, passthrough, stream
 	Events     []string      `toml:"events"`
 	Fields     []string      `toml:"fields"`
 	Numbers    []string      `toml:"numbers"`     // by name
@@ -160,7 +160,7 @@ type OTPConfig struct {
 
 // FallbackConfig is another way for a code that WhatsApp cannot bring.
 type FallbackConfig struct {
-	Mode       string  `toml:"mode"` // off, manual, on_failed; "": manual where there is an address
+	Mode       string  `toml:"mode" jsonschema:"enum=off,enum=manual,enum=on_failed"` // off, manual, on_failed; "": manual where there is an address
 	URL        string  `toml:"url"`
 	SecretFile string  `toml:"secret_file"` // signs the requests
 	Share      float64 `toml:"share"`       // of the sends of an hour and country
@@ -198,8 +198,8 @@ type WebhookConfig struct {
 
 // LogConfig says how the daemon logs.
 type LogConfig struct {
-	Level  string `toml:"level"`  // debug, info, warn, error
-	Format string `toml:"format"` // auto, text, json
+	Level  string `toml:"level" jsonschema:"enum=debug,enum=info,enum=warn,enum=error"` // debug, info, warn, error
+	Format string `toml:"format" jsonschema:"enum=auto,enum=text,enum=json"`            // auto, text, json
 }
 
 // Defaults is what a configuration says that says nothing.

@@ -61,7 +61,7 @@ func newHouse(t *testing.T) *house {
 	log := slog.New(slog.NewTextHandler(&h.log, nil))
 	h.server = New(Config{DB: h.db, Log: log, Folder: folder, Spool: filepath.Join(h.dir, "spool"), Zone: "America/Sao_Paulo", Region: "BR", Version: "test",
 		Account:   account.NewSyncer(account.Config{DB: h.db, Log: log}),
-		Campaigns: campaigns.New(campaigns.Config{DB: h.db, Folder: folder, Zone: "America/Sao_Paulo", Region: "BR", Log: log}),
+		Campaigns: campaigns.New(campaigns.Config{DB: h.db, Folder: folder, Spool: filepath.Join(h.dir, "spool"), Zone: "America/Sao_Paulo", Region: "BR", Log: log}),
 		MAC: func(domain string, data []byte) string {
 			return fmt.Sprintf("%x", sha256.Sum256(append([]byte(domain+"\n"), data...)))
 		},

@@ -172,7 +172,7 @@ func (d *description) fields(s *huma.Schema) (out []field) {
 	for name, f := range s.Properties {
 		about := f.Description
 		if f.Default != nil {
-			about = strings.TrimSpace(about + " Left out: " + line1(f.Default) + ".")
+			about = strings.TrimSpace(about + " Left out: " + plainText(f.Default) + ".")
 		}
 		out = append(out, field{name, f, slices.Contains(s.Required, name), about})
 	}
@@ -185,7 +185,7 @@ func (d *description) fields(s *huma.Schema) (out []field) {
 	return out
 }
 
-func line1(v any) string {
+func plainText(v any) string {
 	b, _ := json.Marshal(v)
 	return strings.Trim(string(b), `"`)
 }

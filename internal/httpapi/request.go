@@ -50,7 +50,7 @@ func queryOf[T any](c *call) (in T, err error) {
 		of, known := s.Properties[name]
 		switch {
 		case !known:
-			return in, malformed("there is a parameter that is not known; known are %s", known1(s))
+			return in, malformed("there is a parameter that is not known; known are %s", fieldsKnown(s))
 		case len(all) != 1:
 			return in, malformed("every parameter may stand once")
 		case all[0] == "": // state= is like no state
@@ -118,7 +118,7 @@ func (c *call) decodeInto(into any, s *huma.Schema, v any, what string) error {
 		case !errors.As(err, &detail):
 			wrong = append(wrong, "it is not as described")
 		case detail.Message == validation.MsgUnexpectedProperty: // its place ends in what was written
-			wrong = append(wrong, "there is a field that is not known; known are "+known1(s))
+			wrong = append(wrong, "there is a field that is not known; known are "+fieldsKnown(s))
 		default:
 			wrong = append(wrong, strings.TrimPrefix(detail.Location+": "+detail.Message, ": "))
 		}
@@ -138,8 +138,8 @@ func (c *call) decodeInto(into any, s *huma.Schema, v any, what string) error {
 	return nil
 }
 
-// known1 lists the names of a schema's fields.
-func known1(s *huma.Schema) string {
+// fieldsKnown lists the names of a schema's fields.
+func fieldsKnown(s *huma.Schema) string {
 	var names []string
 	for name := range s.Properties {
 		names = append(names, name)

@@ -69,7 +69,10 @@ func TestNoProblemRepeatsItsRequest(t *testing.T) {
 			}
 		}
 		if e.upload {
-			tryUploads(func(body, kind string) { try(e, strange, body, "Content-Type", kind); try(e, plain, body, "Content-Type", kind) })
+			tryUploads(func(body, kind string) {
+				try(e, strange, body, "Content-Type", kind)
+				try(e, plain, body, "Content-Type", kind)
+			})
 			continue
 		}
 		if e.body == nil {

@@ -1,0 +1,1 @@
+UPDATE media SET refused = 1 WHERE media_id = '4711';

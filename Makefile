@@ -3,6 +3,9 @@
 GO       ?= go
 LINT     ?= $(shell command -v golangci-lint || echo $(shell $(GO) env GOPATH)/bin/golangci-lint)
 FUZZTIME ?= 10s
+OUT      ?= janela
+# The same source gives the same bytes: no paths, and the commit instead of the time.
+BUILD    := -trimpath -buildvcs=auto
 
 .DEFAULT_GOAL := help
 
@@ -12,7 +15,19 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build ./janela (SQLite is linked in: a C compiler is needed)
-	$(GO) build -trimpath -o janela ./cmd/janela
+	$(GO) build $(BUILD) -ldflags '-s -w' -o $(OUT) ./cmd/janela
+
+.PHONY: static
+static: ## build ./janela without any library of the system, for containers and any Linux
+	$(GO) build $(BUILD) -tags osusergo,netgo,sqlite_omit_load_extension -ldflags '-s -w -linkmode external -extldflags "-static"' -o $(OUT) ./cmd/janela
+
+.PHONY: deb
+deb: ## build dist/janela_VERSION_ARCH.deb (nfpm is needed)
+	packaging/build-deb dist
+
+.PHONY: sbom
+sbom: ## write dist/janela.cdx.json, what the program is made of (cyclonedx-gomod and jq are needed)
+	packaging/sbom dist/janela.cdx.json
 
 .PHONY: run
 run: ## run the daemon against the embedded sandbox

@@ -13,6 +13,10 @@ type app struct {
 	config string
 }
 
+// installed is where a package puts the configuration; it counts where none lies
+// in the working directory.
+const installed = "/etc/janela/config.toml"
+
 func newRoot() *cobra.Command {
 	a := &app{}
 	root := &cobra.Command{
@@ -27,9 +31,14 @@ func newRoot() *cobra.Command {
 	config := os.Getenv("JANELA_CONFIG")
 	if config == "" {
 		config = "config.toml"
+		if _, err := os.Stat(config); err != nil {
+			if _, err := os.Stat(installed); err == nil {
+				config = installed
+			}
+		}
 	}
 	root.PersistentFlags().StringVar(&a.config, "config", config, "configuration file (or JANELA_CONFIG)")
-	root.AddCommand(newServe(a), newInit(), newSandbox(), newVersion(),
+	root.AddCommand(newServe(a), newInit(), newSandbox(), newVersion(), newMan(),
 		newPlan(a), newCheck(a), newCampaigns(a), newWhy(a), newOptin(a), newDossier(a), newForget(a), newTemplates(a), newConversations(a), newReply(a),
 		newHold(a), newRelease(a), newHolds(a), newUnknown(a), newUndeliverable(a), newCallbacks(a), newAudit(a), newStatus(a), newClock(a), newRecover(a), newBackup(a), newRestore(a), newReload(a), newHealthcheck(a), newKeys(a), newOTP(a), newHooks(a), newConnectMeta(a), newHouseDoctor(a), newConfig(), newOpenAPI(), newBench())
 	return root

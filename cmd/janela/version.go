@@ -1,9 +1,12 @@
 package main
 
 import (
+	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"janela/internal/daemon"
 )
 
 func newVersion() *cobra.Command {
@@ -11,7 +14,9 @@ func newVersion() *cobra.Command {
 		Use:   "version",
 		Short: "Say which janela this is",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return say(cmd.OutOrStdout(), "janela %s", version()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return say(cmd.OutOrStdout(), "janela %s (SQLite %s, %s)", version(), daemon.EngineVersion(), runtime.Version())
+		},
 	}
 }
 

@@ -114,6 +114,9 @@ func (c *Config) BackupTo(ctx context.Context, to string) (store.Copy, error) {
 	return store.BackupFile(ctx, c.file(c.Store.Path), to)
 }
 
+// EngineVersion is the version of the SQLite that is linked in.
+func EngineVersion() string { return store.EngineVersion() }
+
 // Inspect looks a backup through.
 func Inspect(ctx context.Context, file string) (store.Copy, error) { return store.Inspect(ctx, file) }
 

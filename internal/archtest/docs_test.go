@@ -273,28 +273,3 @@ func tracked(t *testing.T) []string {
 	}
 	return all
 }
-
-// Every page of the docs is reachable, and no link leads nowhere.
-func TestLinks(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#: ]+)(#[^)]*)?\)`)
-	linked := map[string]bool{"README.md": true}
-	var pages []string
-	for _, name := range tracked(t) {
-		if filepath.Ext(name) != ".md" {
-			continue
-		}
-		pages = append(pages, name)
-		for _, m := range link.FindAllStringSubmatch(text(t, name), -1) {
-			to := filepath.Join(filepath.Dir(name), m[1])
-			linked[to] = true
-			if _, err := os.Stat(filepath.Join(root, to)); err != nil {
-				t.Errorf("%s links to %s, which does not exist", name, m[1])
-			}
-		}
-	}
-	for _, p := range pages {
-		if !linked[p] && !strings.Contains(p, "testdata/") {
-			t.Errorf("%s is linked from no page: link it from README.md or a page of docs/", p)
-		}
-	}
-}

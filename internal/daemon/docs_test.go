@@ -95,6 +95,68 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 }
 
+// Every metric of ours that any page names exists, and so does every key that
+// it names with its table, [campaigns] folder.
+func TestPagesNameWhatExists(t *testing.T) {
+	metrics, keys := map[string]bool{}, map[string][]string{}
+	for _, row := range rowsOf(t, "docs/operations.md", "| metric | labels | meaning |") { // held to the code above
+		metrics[strings.Trim(row[0], "`")] = true
+	}
+	keysOf("", reflect.TypeFor[Config](), keys)
+	metric := regexp.MustCompile(`\bjanela_[a-z_]*[a-z]\b`)
+	key := regexp.MustCompile("`\\[+([a-z_.]+)\\]+ ([a-z_0-9]+)")
+	table := regexp.MustCompile("`\\[+([a-z_.]+)\\]+`")
+	names, err := filepath.Glob("../../docs/*.md")
+	if err != nil || len(names) < 10 {
+		t.Fatal(names, err)
+	}
+	readmes, _ := filepath.Glob("../../README*.md")
+	found := 0
+	for _, name := range append(names, readmes...) {
+		text := page(t, strings.TrimPrefix(name, "../../"))
+		for _, m := range metric.FindAllString(text, -1) {
+			found++
+			of := regexp.MustCompile(`_(bucket|sum|count)$`).ReplaceAllString(m, "")
+			if !metrics[m] && !metrics[of] && !strings.HasSuffix(m, "_") && !slices.Contains(notMetrics, m) {
+				t.Errorf("%s names the metric %s, and there is none", name, m)
+			}
+		}
+		known := func(table string) ([]string, bool) {
+			list, ok := keys[table]
+			for name, of := range keys {
+				prefix, inner, star := strings.Cut(name, ".*")
+				if star && strings.HasPrefix(table, prefix+".") && (inner == "" || strings.HasSuffix(table, inner)) {
+					list, ok = append(list, of...), true
+				}
+			}
+			for name := range keys {
+				ok = ok || strings.HasPrefix(name, table+".")
+			}
+			return list, ok
+		}
+		for _, m := range key.FindAllStringSubmatch(text, -1) {
+			found++
+			if list, ok := known(m[1]); !ok || len(list) > 0 && !slices.Contains(list, m[2]) {
+				t.Errorf("%s names [%s] %s, and config.toml knows none", name, m[1], m[2])
+			}
+		}
+		for _, m := range table.FindAllStringSubmatch(text, -1) {
+			if _, ok := known(m[1]); !ok && !slices.Contains(ofDefinitions, m[1]) {
+				t.Errorf("%s names [%s], and config.toml knows none", name, m[1])
+			}
+		}
+	}
+	if found < 80 {
+		t.Errorf("only %d names were found", found)
+	}
+}
+
+// notMetrics are names with the same beginning that are something else.
+var notMetrics = []string{}
+
+// ofDefinitions are tables of campaign files, which pages name as well.
+var ofDefinitions = []string{"template", "template.header", "template.body", "template.cards", "missed", "guard"}
+
 // The limits and their defaults in docs/otp.md are those of the program.
 func TestLimitsAreDocumented(t *testing.T) {
 	o := Defaults().OTP

@@ -37,7 +37,7 @@ func (e *exitError) Unwrap() error { return e.err }
 func run(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
-	err := root.Execute()
+	cmd, err := root.ExecuteC()
 	if err == nil {
 		return 0
 	}
@@ -46,8 +46,8 @@ func run(args []string) int {
 	if errors.As(err, &exit) {
 		code = exit.code
 	}
-	if text := err.Error(); text != "" {
-		fmt.Fprintln(os.Stderr, text)
+	if err.Error() != "" {
+		fmt.Fprintln(os.Stderr, withHint(cmd, err))
 	}
 	return code
 }

@@ -176,7 +176,7 @@ func newRevoke(a *app) *cobra.Command {
 
 func newConsents(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "show PHONE", Short: "Show what a person agreed to, with the proof", Args: cobra.ExactArgs(1)}
-	as := outputFlag(cmd, asTable, asJSON)
+	as := outputFlag(cmd, asTable, asCSV, asJSON)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.ask(func(ctx context.Context, c *httpapi.Client) error {
 			out, err := c.Consents(ctx, args[0])
@@ -187,14 +187,18 @@ func newConsents(a *app) *cobra.Command {
 			if as.value == asJSON {
 				return printJSON(w, out)
 			}
-			s := &sections{w: w}
-			s.who(&out.Person)
-			s.consents(out.States)
+			header := []string{"event", "at", "what", "category", "scope", "purpose", "source", "by", "proof"}
 			var rows [][]string
 			for _, e := range out.Events {
 				rows = append(rows, []string{number(e.ID), stamp(e.At), e.Kind, string(e.Category), e.Scope, e.Purpose, e.Source, e.Actor, proof(e)})
 			}
-			s.table("ledger", []string{"event", "at", "what", "category", "scope", "purpose", "source", "by", "proof"}, rows)
+			if as.value == asCSV {
+				return printCSV(w, header, rows)
+			}
+			s := &sections{w: w}
+			s.who(&out.Person)
+			s.consents(out.States)
+			s.table("ledger", header, rows)
 			return s.err
 		})
 	}

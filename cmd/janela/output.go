@@ -47,6 +47,9 @@ func (f *format) Set(v string) error {
 func outputFlag(cmd *cobra.Command, allowed ...string) *format {
 	f := &format{allowed[0], allowed}
 	cmd.Flags().VarP(f, "output", "o", "output format")
+	if err := cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(allowed, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag was made above
+	}
 	return f
 }
 

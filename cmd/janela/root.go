@@ -24,7 +24,7 @@ func newRoot() *cobra.Command {
 		Short: "Schedules WhatsApp messages: nobody without consent, nobody twice",
 		Long: "Schedules WhatsApp messages: nobody without consent, nobody twice.\n\n" +
 			"janela serve is the daemon. Every other command asks the running daemon, or works on the database itself when none runs.\n" +
-			"Exit codes: 0 fine, 1 the answer is no, 2 it could not be run.",
+			exitWords() + " janela help exit-codes says more.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -40,7 +40,8 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.config, "config", config, "configuration file (or JANELA_CONFIG)")
 	root.AddCommand(newServe(a), newInit(), newSandbox(), newVersion(), newMan(),
 		newPlan(a), newCheck(a), newCampaigns(a), newWhy(a), newOptin(a), newDossier(a), newForget(a), newTemplates(a), newConversations(a), newReply(a),
-		newHold(a), newRelease(a), newHolds(a), newUnknown(a), newUndeliverable(a), newCallbacks(a), newAudit(a), newStatus(a), newClock(a), newRecover(a), newBackup(a), newRestore(a), newReload(a), newHealthcheck(a), newKeys(a), newOTP(a), newHooks(a), newConnectMeta(a), newHouseDoctor(a), newConfig(), newOpenAPI(), newBench())
+		newHold(a), newRelease(a), newHolds(a), newUnknown(a), newUndeliverable(a), newCallbacks(a), newAudit(a), newStatus(a), newClock(a), newRecover(a), newBackup(a), newRestore(a), newReload(a), newHealthcheck(a), newKeys(a), newOTP(a), newHooks(a), newConnectMeta(a), newHouseDoctor(a), newTop(a), newExitCodes(), newConfig(), newOpenAPI(), newBench())
+	a.complete(root)
 	return root
 }
 

@@ -68,6 +68,7 @@ var fewRows = map[string]string{
 // walk, with the reason.
 var mayScan = map[string]string{
 	"outbox: FROM tallies t CROSS JOIN streams s":       "what has not arrived, every few minutes; what is unknown, when a person asks: a few rows per run",
+	"httpapi: FROM tallies t JOIN streams s ON":         "janela top, while somebody watches: a few rows per run",
 	"outbox: FROM tallies t GROUP BY t.state, t.reason": "metrics and progress: the whole outbox is what they count, a few rows per run",
 }
 

@@ -23,7 +23,7 @@
 //	undeliverable      GET  /v1/undeliverable, POST /v1/undeliverable/clear
 //	API keys           GET, POST /v1/keys, POST /v1/keys/{id}/revoke
 //	codes              GET  /v1/otp/doctor, POST /v1/otp/unlock, /v1/otp/keys/rotate
-//	the house          GET  /v1/status, /v1/audit, /v1/self; POST /v1/trials
+//	the house          GET  /v1/status, /v1/audit, /v1/self, /v1/flow; POST /v1/trials
 //
 // A second face, Public, is for the business's own systems, over TCP and with
 // API keys: one table of endpoints, which is what is served and what is described

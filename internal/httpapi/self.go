@@ -29,7 +29,7 @@ type SelfNumber struct {
 }
 
 func (s *Server) selfOperations() map[string]operation {
-	return map[string]operation{"GET /v1/self": s.self, "POST /v1/trials": s.trial}
+	return map[string]operation{"GET /v1/self": s.self, "POST /v1/trials": s.trial, "GET /v1/flow": s.flow}
 }
 
 // self says what only the running daemon knows.

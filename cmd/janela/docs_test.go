@@ -13,14 +13,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The README's table names every command, and no other. In a row the first one
+// The table of docs/commands.md names every command, and no other. In a row the first one
 // says of which group the others are: `optin import`, `grant` is optin grant.
-func TestReadmeListsTheCommands(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+func TestCommandsAreListed(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "commands.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, readme := map[string]bool{}, map[string]bool{}
+	code, listed := map[string]bool{}, map[string]bool{}
 	leaves(newRoot(), "", code)
 	for name := range code {
 		group, last, _ := strings.Cut(name, " ")
@@ -30,7 +30,7 @@ func TestReadmeListsTheCommands(t *testing.T) {
 	}
 	_, table, ok := strings.Cut(string(text), "| command | what it does |\n|---|---|\n")
 	if !ok {
-		t.Fatal("README.md has lost its table of commands")
+		t.Fatal("docs/commands.md has lost its table")
 	}
 	for line := range strings.Lines(table) {
 		if !strings.HasPrefix(line, "|") {
@@ -50,11 +50,11 @@ func TestReadmeListsTheCommands(t *testing.T) {
 			if len(words) == 1 {
 				name = group + name
 			}
-			readme[name] = true
+			listed[name] = true
 		}
 	}
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(code)), slices.Sorted(maps.Keys(readme))); diff != "" {
-		t.Errorf("README.md lists other commands (-program +README):\n%s", diff)
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(code)), slices.Sorted(maps.Keys(listed))); diff != "" {
+		t.Errorf("docs/commands.md lists other commands (-program +page):\n%s", diff)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var (
@@ -66,5 +68,40 @@ func TestLinks(t *testing.T) {
 		case !linked[p] && !strings.Contains(p, "testdata/"):
 			t.Errorf("%s is linked from no page: link it from README.md or a page of docs/", p)
 		}
+	}
+}
+
+// The README says in Portuguese what it says in English: the same sections, the
+// same blocks of code, the same code and the same links in each section.
+func TestReadmesAgree(t *testing.T) {
+	type section struct {
+		Blocks, Code, Links []string
+	}
+	read := func(name, other string) (out []section) {
+		page := text(t, name)
+		bare := fenced.ReplaceAllStringFunc(page, func(block string) string { // a # in a block is no heading
+			return strings.ReplaceAll(block, "\n#", "\n #")
+		})
+		for _, part := range strings.Split(bare, "\n## ") {
+			s := section{Blocks: fenced.FindAllString(part, -1)}
+			rest := fenced.ReplaceAllString(part, "")
+			for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(rest, -1) {
+				s.Code = append(s.Code, m[1])
+			}
+			for _, m := range link.FindAllStringSubmatch(rest, -1) {
+				if m[1] != other {
+					s.Links = append(s.Links, m[1]+m[2])
+				}
+			}
+			out = append(out, s)
+		}
+		return out
+	}
+	english, portuguese := read("README.md", "README.pt-BR.md"), read("README.pt-BR.md", "README.md")
+	if len(english) < 8 {
+		t.Fatalf("only %d sections", len(english))
+	}
+	if diff := cmp.Diff(english, portuguese); diff != "" {
+		t.Errorf("README.md and README.pt-BR.md differ in more than the language (-English +Portuguese):\n%s", diff)
 	}
 }

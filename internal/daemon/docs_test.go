@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -191,38 +190,6 @@ func brief(d time.Duration) string {
 		return d.String()
 	}
 	return s
-}
-
-// The README's table of config.toml names every key of each table, and no other.
-func TestReadmeListsTheConfiguration(t *testing.T) {
-	code := map[string][]string{}
-	keysOf("", reflect.TypeFor[Config](), code)
-	seen := map[string]bool{}
-	for _, row := range rowsOf(t, "README.md", "| table | keys |") {
-		tables := ticked.FindAllStringSubmatch(row[0], -1)
-		for _, table := range tables {
-			seen[strings.Trim(table[1], "[]")] = true
-		}
-		name := strings.Trim(tables[0][1], "[]")
-		if len(tables) > 1 { // those of codes have a page of their own
-			continue
-		}
-		var said []string
-		for _, m := range ticked.FindAllStringSubmatch(row[1], -1) {
-			said = append(said, m[1])
-		}
-		want := slices.Clone(code[name])
-		slices.Sort(want)
-		slices.Sort(said)
-		if diff := cmp.Diff(want, said); diff != "" {
-			t.Errorf("README.md lists other keys of [%s] (-code +README):\n%s", name, diff)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(code)) {
-		if !seen[name] {
-			t.Errorf("README.md has no row for [%s]", name)
-		}
-	}
 }
 
 // keysOf gathers the keys of each table by its name; secrets are for the

@@ -20,7 +20,7 @@ func (a *app) complete(root *cobra.Command) {
 		switch {
 		case c.Name() == "campaigns":
 			for _, sub := range c.Commands() {
-				if strings.HasSuffix(sub.Use, " ID") && sub.Name() != "new" {
+				if words := strings.Fields(sub.Use); len(words) > 1 && words[1] == "ID" && sub.Name() != "new" {
 					sub.ValidArgsFunction = a.campaignIDs
 				}
 			}

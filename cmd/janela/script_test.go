@@ -66,6 +66,7 @@ test_numbers = ["+5511900000001"]
 //	meta start FLAGS  a sandbox of its own stands for Meta, at $META
 //	meta PATH JSON    its management: meta app '{"date_offset": "5m"}'
 //	port VAR          a free port
+//	firstday N        runs a block of docs/first-day.md
 //	readme HEADING    runs the commands below a heading of the README, against
 //	                  the script's program and the daemon's own ports
 func TestScripts(t *testing.T) {
@@ -97,7 +98,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": serveCmd, "stop": stopCmd, "inbound": inboundCmd, "sandbox": sandboxCmd, "exits": exitsCmd, "until": untilCmd, "capture": captureCmd, "clean": cleanCmd,
-			"hangup": hangupCmd, "agrees": agreesCmd, "clone": cloneCmd, "readme": readmeCmd, "meta": metaCmd, "port": portCmd,
+			"hangup": hangupCmd, "agrees": agreesCmd, "clone": cloneCmd, "readme": readmeCmd, "meta": metaCmd, "port": portCmd, "firstday": firstdayCmd,
 		},
 	})
 }

@@ -38,6 +38,9 @@ func (h *house) load() error {
 		return fmt.Errorf("%w\n  janela init writes a first one", err)
 	}
 	h.cfg = cfg
+	if cfg.Embedded() {
+		h.sandbox = cfg.SocketPath()
+	}
 	if h.GraphURL != "" {
 		h.cfg.WhatsApp.GraphURL = strings.TrimRight(h.GraphURL, "/")
 	}
@@ -94,6 +97,9 @@ func (h *house) configure(context.Context) error {
 	if err := h.again(); err != nil {
 		return h.fail("correct it; the file as it was is "+kept, "config.toml has faults:\n%v", err)
 	}
+	if h.moved != "" {
+		return h.done("wrote %s; the file as it was is %s; the sandbox keeps its database, the account gets %s", h.Path, kept, h.moved)
+	}
 	return h.done("wrote %s; the file as it was is %s", h.Path, kept)
 }
 
@@ -138,6 +144,9 @@ func (h *house) edited(data []byte) (string, error) {
 			return "", err
 		}
 	}
+	if err := h.leaveSandbox(e, &want); err != nil {
+		return "", err
+	}
 	for _, f := range h.found {
 		if err := h.enter(e, &want, f); err != nil {
 			return "", err
@@ -154,6 +163,24 @@ func (h *house) edited(data []byte) (string, error) {
 		return "", errors.New("a change of it would say something else than is meant")
 	}
 	return e.Text(), nil
+}
+
+// leaveSandbox gives the real account a database of its own: what the sandbox
+// was told, its consents and what it has queued, is nothing to Meta.
+func (h *house) leaveSandbox(e *tomlfile.Editor, want *daemon.Config) error {
+	if h.sandbox == "" || h.environment("JANELA_STORE_PATH") != "" {
+		return nil
+	}
+	if _, err := os.Stat(h.cfg.File(want.Store.Path)); err != nil {
+		return nil // there is none yet
+	}
+	fresh := filepath.Join(filepath.Dir(want.Store.Path), "live.db")
+	if _, err := os.Stat(h.cfg.File(fresh)); err == nil {
+		return fmt.Errorf("the sandbox's database stands there as [store] path, and %s is there already: write the one that is meant into [store] path", fresh)
+	}
+	want.Store.Path = fresh
+	h.moved = fresh
+	return e.Set("store.path", tomlfile.Quote(fresh))
 }
 
 // sender says which number sends codes, where there were one and are several

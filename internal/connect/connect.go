@@ -88,7 +88,9 @@ type house struct {
 	found   []found // accounts with the numbers that are used
 	secrets secretFiles
 	client  *httpapi.Client
-	moment  bool // the daemon is one for the moment
+	moment  bool   // the daemon is one for the moment
+	moved   string // the database that the real account gets
+	sandbox string // socket of a daemon with the embedded sandbox; "": config.toml had a real account already
 	stop    func() error
 }
 

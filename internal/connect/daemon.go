@@ -13,6 +13,12 @@ import (
 // for the moment: so that Meta's callbacks are taken, and the test message
 // leaves.
 func (h *house) daemon(ctx context.Context) error {
+	if h.sandbox != "" && h.sandbox != h.cfg.SocketPath() {
+		if old, err := httpapi.Dial(ctx, h.sandbox); err == nil {
+			old.Close()
+			return h.fail("stop it (Ctrl-C, or systemctl stop janela), and run janela connect again: it goes on here", "the daemon with the sandbox still runs")
+		}
+	}
 	c, moment, stop, err := h.Daemon(ctx, h.cfg)
 	if err != nil {
 		return h.fail("janela doctor says what is wrong; a daemon that runs, or janela serve, will do as well: start it, and run janela connect again", "no daemon runs, and none can be run for the moment: %v", err)

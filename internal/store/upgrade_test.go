@@ -93,6 +93,9 @@ func dump(t *testing.T, path string, columns map[string][]string) (rows map[stri
 			}
 			out = append(out, s)
 		}
+		if err := got.Err(); err != nil {
+			t.Fatal(err)
+		}
 		return out
 	}
 	rows, has = map[string][]string{}, map[string][]string{}

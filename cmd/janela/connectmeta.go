@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -165,11 +166,27 @@ func askLine(w io.Writer, r *bufio.Reader, question, usual string) (string, erro
 	return line, nil
 }
 
+// foreignOwner is whose a folder is, where we are root and it is not root's: what
+// we would make in it, its owner could not open. -1: it may be used.
+func foreignOwner(dir string) int {
+	info, err := os.Stat(dir)
+	if err != nil || os.Getuid() != 0 {
+		return -1
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
+		return int(st.Uid)
+	}
+	return -1
+}
+
 // momentary finds the running daemon, or runs one for the moment: its doors
 // without its producers.
 func momentary(ctx context.Context, cfg daemon.Config) (*httpapi.Client, bool, func() error, error) {
 	if c, err := httpapi.Dial(ctx, cfg.SocketPath()); err == nil {
 		return c, false, nil, nil
+	}
+	if owner := foreignOwner(filepath.Dir(cfg.File(cfg.Store.Path))); owner >= 0 {
+		return nil, false, nil, fmt.Errorf("you are root, and the database belongs to user %d: systemctl restart janela, and run janela connect again", owner)
 	}
 	quiet := cfg.Log
 	quiet.Level = "error"

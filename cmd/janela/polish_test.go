@@ -178,3 +178,20 @@ func TestTopView(t *testing.T) {
 		t.Errorf("%d lines on a terminal of 6:\n%q", len(lines), screen)
 	}
 }
+
+// Root makes nothing in a folder of somebody else's.
+func TestForeignOwner(t *testing.T) {
+	dir := t.TempDir()
+	if got := foreignOwner(dir); got != -1 {
+		t.Errorf("one's own folder: %d", got)
+	}
+	if os.Getuid() != 0 {
+		return
+	}
+	if err := os.Chown(dir, 4711, 4711); err != nil {
+		t.Skip(err)
+	}
+	if got := foreignOwner(dir); got != 4711 {
+		t.Errorf("somebody else's: %d", got)
+	}
+}

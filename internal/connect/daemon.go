@@ -16,7 +16,7 @@ func (h *house) daemon(ctx context.Context) error {
 	if h.sandbox != "" && h.sandbox != h.cfg.SocketPath() {
 		if old, err := httpapi.Dial(ctx, h.sandbox); err == nil {
 			old.Close()
-			return h.fail("stop it (Ctrl-C, or systemctl stop janela), and run janela connect again: it goes on here", "the daemon with the sandbox still runs")
+			return h.fail("restart the service (systemctl restart janela), or stop it with Ctrl-C; then run janela connect again: it goes on here", "the daemon with the sandbox still runs")
 		}
 	}
 	c, moment, stop, err := h.Daemon(ctx, h.cfg)

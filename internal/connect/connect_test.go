@@ -221,3 +221,51 @@ func TestNames(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A configuration that would have faults is not written: the file stays, and so
+// does everything beside it.
+func TestFaultsAreNotWritten(t *testing.T) {
+	_, url := meta(t)
+	const before = "[store]\npath = \"janela.db\"\n"
+	path := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	given := []string{token, secret}
+	_, err := Run(context.Background(), Options{Path: path, GraphURL: url, Numbers: []Wanted{{ID: first1, Name: "Not A Name"}}, Tell: func(Step) {}, Secret: func(string) (string, error) {
+		s := given[0]
+		given = given[1:]
+		return s, nil
+	}})
+	var failed *Error
+	if !errors.As(err, &failed) || failed.Step.Name != "configuration" || !strings.Contains(failed.Step.Text, "is no name") {
+		t.Errorf("%v", err)
+	}
+	if others, _ := filepath.Glob(path + ".*"); read(t, path) != before || len(others) > 0 {
+		t.Errorf("%v\n%s", others, read(t, path))
+	}
+}
+
+// The sandbox's database is not the real account's.
+func TestDatabaseOfItsOwn(t *testing.T) {
+	_, url := meta(t)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config.toml")
+	for name, text := range map[string]string{"config.toml": "[store]\npath = \"sub/janela.db\" # here\n", "sub/janela.db": "the sandbox's"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var steps []Step
+	again(t, path, url, &steps)
+	if got := read(t, path); !strings.Contains(got, "path = \"sub/live.db\" # here") || !strings.Contains(steps[6].Text, "sub/live.db") {
+		t.Errorf("%s\n%+v", got, steps[6])
+	}
+	before := read(t, path)
+	if again(t, path, url, &steps); read(t, path) != before {
+		t.Errorf("it moved again: %s", read(t, path))
+	}
+}

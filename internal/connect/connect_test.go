@@ -269,3 +269,21 @@ func TestDatabaseOfItsOwn(t *testing.T) {
 		t.Errorf("it moved again: %s", read(t, path))
 	}
 }
+
+// Without accounts on the token they are found by the portfolio, that is named or
+// that the token belongs to.
+func TestAccountsOfTheBusiness(t *testing.T) {
+	s, url := meta(t)
+	for _, business := range []string{"", s.App().Business} {
+		h := &house{Options: Options{Business: business}}
+		h.graph = cloudapi.New(cloudapi.Config{BaseURL: url, Token: func() (string, error) { return token, nil }})
+		if diff := cmp.Diff([]string{waba}, h.known(t.Context())); diff != "" {
+			t.Errorf("%q: %s", business, diff)
+		}
+		h.graph.Close()
+	}
+	h := &house{info: cloudapi.Token{Accounts: []string{"1", "2"}}}
+	if diff := cmp.Diff([]string{"1", "2"}, h.known(t.Context())); diff != "" {
+		t.Error(diff)
+	}
+}

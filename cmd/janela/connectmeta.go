@@ -52,7 +52,7 @@ func newConnectMeta(a *app) *cobra.Command {
 	fl.StringVar(&f.opt.Business, "business", "", "business portfolio whose accounts are looked for")
 	fl.StringSliceVar(&f.numbers, "number", nil, "phone_number_id to use, or ID=NAME with what campaigns call it; left out: all")
 	fl.StringSliceVar(&f.add, "add-number", nil, "one more number of the account, ID or ID=NAME; the others stay")
-	fl.BoolVar(&f.rotate, "rotate-token", false, "put a new token in the place of the one that is used, and nothing else")
+	fl.BoolVar(&f.rotate, "rotate-token", false, "put a new token in the place of the one that is used, and nothing else; with --account, of the account that has one of its own")
 	fl.StringVar(&f.opt.CallbackURL, "callback-url", "", "public address of [http] webhook_path, https://wa.example.com/webhooks/whatsapp")
 	fl.BoolVar(&f.opt.Replace, "replace-callback", false, "take the app's callback address from the program that has it")
 	fl.BoolVar(&f.opt.Override, "override", false, "leave the app's callback address to the program that has it, and bring only this account's messages here")

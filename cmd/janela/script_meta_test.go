@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,15 +58,21 @@ func metaCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// portCmd finds a port that is free now.
+// portCmd finds a port that is free now, and that the kernel gives to nobody who
+// asks for any.
 func portCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: port VAR")
 	}
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	_, port, err := net.SplitHostPort(lis.Addr().String())
-	ts.Check(err)
-	ts.Check(lis.Close())
-	ts.Setenv(args[0], port)
+	for range 100 {
+		port := strconv.Itoa(20_000 + rand.IntN(10_000))
+		lis, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			continue
+		}
+		ts.Check(lis.Close())
+		ts.Setenv(args[0], port)
+		return
+	}
+	ts.Fatalf("no port is free")
 }

@@ -89,6 +89,7 @@ type house struct {
 	secrets secretFiles
 	client  *httpapi.Client
 	moment  bool   // the daemon is one for the moment
+	own     string // account whose own token is rotated; "": that of [whatsapp]
 	moved   string // the database that the real account gets
 	sandbox string // socket of a daemon with the embedded sandbox; "": config.toml had a real account already
 	stop    func() error

@@ -287,3 +287,40 @@ func TestAccountsOfTheBusiness(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// An account's own token is rotated alone; Meta is asked first.
+func TestRotateOwnToken(t *testing.T) {
+	s, url := meta(t)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config.toml")
+	config := "[whatsapp]\ngraph_url = \"" + url + "\"\ntoken_file = \"shared\"\napp_secret_file = \"app\"\nverify_token_file = \"verify\"\n[[whatsapp.accounts]]\nid = \"" + waba +
+		"\"\ntoken_file = \"own\"\n  [[whatsapp.accounts.numbers]]\n  id = \"" + first1 + "\"\n  name = \"loja\"\n"
+	for name, text := range map[string]string{"config.toml": config, "shared": "old", "own": "old", "app": secret, "verify": "v"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rotate := func(give string, accounts ...string) error {
+		_, err := Rotate(context.Background(), Options{Path: path, Accounts: accounts, Tell: func(Step) {}, Secret: func(string) (string, error) { return give, nil },
+			Daemon: func(context.Context, daemon.Config) (*httpapi.Client, bool, func() error, error) {
+				return nil, false, nil, errNoDaemon
+			}})
+		return err
+	}
+	var failed *Error
+	if err := rotate("wrong", waba); !errors.As(err, &failed) || failed.Step.Name != "new token" || read(t, filepath.Join(dir, "own")) != "old" {
+		t.Errorf("a token that Meta refuses: %v", err)
+	}
+	if err := rotate(token, "99999"); !errors.As(err, &failed) || !strings.Contains(failed.Step.Text, "no token of its own") {
+		t.Errorf("another account: %v", err)
+	}
+	if err := rotate(token, waba); err != nil || strings.TrimSpace(read(t, filepath.Join(dir, "own"))) != token || read(t, filepath.Join(dir, "shared")) != "old" {
+		t.Errorf("its own: %v", err)
+	}
+	if err := s.SetApp(sandbox.AppChange{Scopes: &[]string{"whatsapp_business_management"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := rotate(token, waba); !errors.As(err, &failed) || failed.Step.Name != "permissions" {
+		t.Errorf("a token without a permission: %v", err)
+	}
+}

@@ -20,7 +20,11 @@ func Rotate(ctx context.Context, opt Options) (changed bool, err error) {
 		return false, err
 	}
 	s := &h.secrets.token
+	if err := h.ownToken(); err != nil {
+		return false, err
+	}
 	switch {
+	case h.own != "":
 	case s.env != "":
 		return false, h.fail("set the variable to the new token where the daemon is started, and restart it", "the token comes from JANELA_WHATSAPP_TOKEN, not from a file")
 	case !s.named:
@@ -37,12 +41,36 @@ func Rotate(ctx context.Context, opt Options) (changed bool, err error) {
 	return h.changed > 0, nil
 }
 
+// ownToken rotates the token of one account alone, where it is named and has one
+// of its own.
+func (h *house) ownToken() error {
+	if len(h.Accounts) == 0 {
+		return nil
+	}
+	for _, a := range h.cfg.WhatsApp.Accounts {
+		if a.ID == h.Accounts[0] && len(h.Accounts) == 1 && a.TokenFile != "" {
+			h.own = a.ID
+			h.secrets.token = h.openSecret("the access token of account "+a.ID, "whatsapp.accounts.token_file", "", a.TokenFile, "")
+			return nil
+		}
+	}
+	return h.fail("leave --account out: the token of [whatsapp] token_file serves every account without one of its own", "config.toml gives %s no token of its own", strings.Join(h.Accounts, ", "))
+}
+
+// rotated reports whether an account uses the token that is replaced.
+func (h *house) rotated(a daemon.AccountConfig) bool {
+	if h.own != "" {
+		return a.ID == h.own
+	}
+	return a.TokenFile == ""
+}
+
 // sees looks whether the new token may read every account that uses the file.
 func (h *house) sees(ctx context.Context) error {
 	var ids []string
 	for _, a := range h.cfg.WhatsApp.Accounts {
-		if a.TokenFile != "" {
-			continue // it has one of its own
+		if !h.rotated(a) {
+			continue
 		}
 		if _, err := h.graph.Account(ctx, a.ID); err != nil {
 			return h.fail(assign, "the new token cannot read account %s: %s", a.ID, words(err))
@@ -76,14 +104,8 @@ const takenIn = 20 * time.Second
 
 // taken waits until the daemon shows Meta the new token, and Meta answers it.
 func (h *house) taken(ctx context.Context) error {
-	c, moment, stop, err := h.Daemon(ctx, h.cfg)
-	if err != nil || moment {
-		if stop != nil {
-			c.Close()
-			if err := stop(); err != nil {
-				return err
-			}
-		}
+	c, err := httpapi.Dial(ctx, h.cfg.SocketPath())
+	if err != nil {
 		return h.left("it reads the file when it starts", "no daemon runs")
 	}
 	h.client = c
@@ -92,7 +114,7 @@ func (h *house) taken(ctx context.Context) error {
 	want := daemon.Fingerprint(h.secrets.token.text)
 	for {
 		self, err := c.Self(ctx)
-		if err == nil && uses(self, h.cfg, want) {
+		if err == nil && h.uses(self, want) {
 			break
 		}
 		select {
@@ -108,9 +130,9 @@ func (h *house) taken(ctx context.Context) error {
 }
 
 // uses reports whether the accounts that use the file show the new token.
-func uses(self httpapi.Self, cfg daemon.Config, want string) bool {
-	for _, a := range cfg.WhatsApp.Accounts {
-		if a.TokenFile == "" && self.Tokens[a.ID] != want {
+func (h *house) uses(self httpapi.Self, want string) bool {
+	for _, a := range h.cfg.WhatsApp.Accounts {
+		if h.rotated(a) && self.Tokens[a.ID] != want {
 			return false
 		}
 	}

@@ -205,6 +205,9 @@ const makeToken = "business.facebook.com, Settings, System users: choose or add 
 
 // checkToken looks at the token: the one that is configured, or a new one.
 func (h *house) checkToken(ctx context.Context) error {
+	if bad := h.secrets.token.bad; bad != nil {
+		return h.fail("chmod 600 "+h.secrets.token.path+", or whatever the error says; then run janela connect again", "the token cannot be used: %v", bad)
+	}
 	token, err := h.secrets.token.value(h.Secret)
 	if err != nil {
 		return h.fail(makeToken, "there is no token: %v", err)

@@ -1,6 +1,7 @@
 package seeded
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,7 +41,7 @@ var seeds = []seed{
 		pkg: "./internal/dispatch", run: "^TestCrashTurnsSendingIntoUnknown$"},
 	{bug: "what was in flight is queued again after a crash", file: "internal/outbox/settle.go",
 		old: "To: Unknown, Reason: ReasonRestart}", new: "To: Queued, Reason: ReasonRestart}",
-		pkg: "./internal/crashtest", run: "^TestCrash$"},
+		pkg: "./internal/dispatch", run: "^TestCrashTurnsSendingIntoUnknown$"},
 	{bug: "synchronous=NORMAL, the driver's default", file: "internal/store/conn.go",
 		old: "\tq.Set(\"_txlock\", \"immediate\")\n", new: "\tq.Set(\"_txlock\", \"immediate\")\n\tq.Set(\"_synchronous\", \"NORMAL\")\n",
 		pkg: "./internal/store", run: "^TestEveryConnection"},
@@ -53,7 +54,7 @@ var seeds = []seed{
 	{bug: "a callback is acknowledged before it is on disk", file: "internal/intake/handler.go",
 		old: "if err := in.keep(r.Context(), body, in.cfg.Hooks.Callback(body, r.Header)); err != nil {",
 		new: "go func() { _ = in.keep(context.WithoutCancel(r.Context()), body, in.cfg.Hooks.Callback(body, r.Header)) }()\n\tif err := error(nil); err != nil {",
-		pkg: "./internal/crashtest", run: "^TestTakenCallbacksSurviveKills$"},
+		pkg: "./internal/intake", run: "^TestStoreFailure$"},
 	{bug: "a run is known by its instant, not by its civil minute", file: "scheduler/schedule.go",
 		old: "ON CONFLICT (schedule_key, civil, zone) DO UPDATE SET due_at = excluded.due_at, state = 'due', note = '', settled_at = 0\n\t\tWHERE slots.state IN ('due', 'cancelled')",
 		new: "ON CONFLICT (schedule_key, civil, zone) DO UPDATE SET due_at = excluded.due_at, state = 'due', note = '', settled_at = 0",
@@ -104,6 +105,9 @@ func TestSeededBugs(t *testing.T) {
 			cmd := exec.Command("go", "test", "-count=1", "-vet=off", "-timeout", "5m", "-run", s.run, s.pkg)
 			cmd.Dir, cmd.Env = house, append(os.Environ(), s.env...)
 			out, err := cmd.CombinedOutput()
+			if bytes.Contains(out, []byte("no tests to run")) {
+				t.Fatalf("%s has no test %s any more: bring the seed up to date", s.pkg, s.run)
+			}
 			if err == nil {
 				t.Fatalf("%s %s passes with the bug in it", s.pkg, s.run)
 			}

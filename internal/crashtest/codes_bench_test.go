@@ -173,6 +173,7 @@ client_burst = 100000
 per_second = 100000.0
 `
 	text = strings.Replace(text, `stable = "100ms"`, `stable = "200ms"`, 1)
+	text = strings.Replace(text, "[http]\n", "[http]\nkey_per_second = -1\n", 1)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		c.t.Fatal(err)
 	}

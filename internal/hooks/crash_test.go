@@ -265,6 +265,7 @@ func (l life) play(t testing.TB, h *house) {
 				}
 			}
 		case "mood":
+			synctest.Wait() // an answer that an outage swallows is asked for again, and rightly
 			up(d.target)
 			if d.mood != "" {
 				outages[d.mood](h.peer(l.targets[d.target].Name), true)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"strings"
 	"time"
 
@@ -32,13 +33,9 @@ func (a *app) complete(root *cobra.Command) {
 
 // quickly asks the running daemon, if there is one.
 func (a *app) quickly(fn func(ctx context.Context, c *httpapi.Client)) {
-	cfg, err := a.load()
-	if err != nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), completionTime)
 	defer cancel()
-	c, err := httpapi.Dial(ctx, cfg.SocketPath())
+	c, err := a.dial(ctx, io.Discard)
 	if err != nil {
 		return
 	}

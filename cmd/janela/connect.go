@@ -49,8 +49,12 @@ func coded(err error) error {
 // the database, it opens the database itself.
 func (a *app) connect(ctx context.Context) (*httpapi.Client, func() error, error) {
 	cfg, err := a.load()
-	if err != nil {
-		return nil, nil, err
+	if err != nil || a.socket != "" {
+		c, err := a.dial(ctx, os.Stderr)
+		if err != nil {
+			return nil, nil, err
+		}
+		return c, func() error { c.Close(); return nil }, nil
 	}
 	until := time.Now().Add(patience)
 	for {

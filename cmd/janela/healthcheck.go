@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"janela/internal/httpapi"
 )
 
 // healthPatience is how long a daemon may take to answer a health check.
@@ -27,15 +24,11 @@ func newHealthcheck(a *app) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&ready, "ready", false, "also 1 while it takes no work")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := a.load()
-		if err != nil {
-			return err
-		}
 		ctx, stop := context.WithTimeout(context.Background(), healthPatience)
 		defer stop()
-		c, err := httpapi.Dial(ctx, cfg.SocketPath())
+		c, err := a.dial(ctx, cmd.ErrOrStderr())
 		if err != nil {
-			return &exitError{1, fmt.Errorf("no daemon answers: %w", err)}
+			return err
 		}
 		defer c.Close()
 		st, err := c.Status(ctx)

@@ -71,6 +71,30 @@ func TestEveryCommand(t *testing.T) {
 	})
 }
 
+// Only what asks no daemon refuses to be told which one.
+func TestSocketWhereItMeansSomething(t *testing.T) {
+	refused := func(name string) bool {
+		c, rest, err := newRoot().Find(strings.Fields(name))
+		if err != nil || len(rest) > 0 {
+			t.Fatalf("janela %s: %v", name, err)
+		}
+		if err := c.ParseFlags([]string{"--socket", "x"}); err != nil {
+			t.Fatal(err)
+		}
+		return refuseSocket(c, nil) != nil
+	}
+	for _, own := range askNobody {
+		if !refused(own) {
+			t.Errorf("janela %s takes --socket", own)
+		}
+	}
+	for _, name := range []string{"hold", "release", "status", "top", "unknown list", "campaigns pause", "reload", "healthcheck"} {
+		if refused(name) {
+			t.Errorf("janela %s does not take --socket", name)
+		}
+	}
+}
+
 // docs/commands.md has the exit codes of the program.
 func TestExitCodesAreDocumented(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "commands.md"))

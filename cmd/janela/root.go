@@ -11,6 +11,7 @@ import (
 // app is what every subcommand shares.
 type app struct {
 	config string
+	socket string // of the daemon to ask; "" for the one that config.toml says
 }
 
 // installed is where a package puts the configuration; it counts where none lies
@@ -38,6 +39,8 @@ func newRoot() *cobra.Command {
 		}
 	}
 	root.PersistentFlags().StringVar(&a.config, "config", config, "configuration file (or JANELA_CONFIG)")
+	root.PersistentFlags().StringVar(&a.socket, "socket", os.Getenv("JANELA_SOCKET"), "socket of the daemon to ask (or JANELA_SOCKET); left out: the one that config.toml says")
+	root.PersistentPreRunE = refuseSocket
 	root.AddCommand(newServe(a), newInit(), newSandbox(), newVersion(), newMan(),
 		newPlan(a), newCheck(a), newCampaigns(a), newWhy(a), newOptin(a), newDossier(a), newForget(a), newTemplates(a), newConversations(a), newReply(a),
 		newHold(a), newRelease(a), newHolds(a), newUnknown(a), newUndeliverable(a), newCallbacks(a), newAudit(a), newStatus(a), newClock(a), newRecover(a), newBackup(a), newRestore(a), newReload(a), newHealthcheck(a), newKeys(a), newOTP(a), newHooks(a), newConnectMeta(a), newHouseDoctor(a), newTop(a), newExitCodes(), newConfig(), newOpenAPI(), newBench())

@@ -71,7 +71,7 @@ func secretsInFile(doc *tomlfile.Document) (out tomlfile.Problems) {
 const prefix = "JANELA_"
 
 // notConfig are variables with the prefix that are no setting.
-var notConfig = []string{"JANELA_CONFIG"}
+var notConfig = []string{"JANELA_CONFIG", "JANELA_SOCKET"}
 
 // overlay sets JANELA_SECTION_KEY over the file. A variable that is no setting
 // is an error, as a misspelt key is.

@@ -43,12 +43,17 @@ const (
 	ScopeStatusRead     = "status:read"     // see how the daemon is
 	ScopeAuditRead      = "audit:read"      // see who did what
 	ScopeEventRead      = "event:read"      // hear what happens
+
+	ScopeConsoleView    = "console:view"    // log in to the console and look
+	ScopeConsoleOperate = "console:operate" // and change
+	ScopeConsoleApprove = "console:approve" // and let plans be sent
 )
 
 // Scopes are all there are, in the order in which they are shown.
 var Scopes = []string{ScopeOTPSend, ScopeOTPVerify, ScopeOTPRead, ScopeOptinWrite, ScopeOptinRead, ScopeMessageSend, ScopeMessageRead,
 	ScopeConversationRead, ScopeCampaignRead, ScopeCampaignWrite, ScopeCampaignApprove, ScopeTemplateRead, ScopeNumberRead,
-	ScopeHoldRead, ScopeHoldWrite, ScopeUnknownResolve, ScopeHookRead, ScopeHookWrite, ScopeStatusRead, ScopeAuditRead, ScopeEventRead}
+	ScopeHoldRead, ScopeHoldWrite, ScopeUnknownResolve, ScopeHookRead, ScopeHookWrite, ScopeStatusRead, ScopeAuditRead, ScopeEventRead,
+	ScopeConsoleView, ScopeConsoleOperate, ScopeConsoleApprove}
 
 // OTPScopes are those of one-time codes: what a key may do if nobody says.
 var OTPScopes = Scopes[:3:3]

@@ -15,8 +15,8 @@ const (
 	sweepRows  = 200
 )
 
-// Run takes away the replies whose time is over, every ten seconds, until ctx
-// ends.
+// Run takes away the replies, sessions and links whose time is over, every ten
+// seconds, until ctx ends.
 func Run(ctx context.Context, db *store.DB, log *slog.Logger) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -26,7 +26,7 @@ func Run(ctx context.Context, db *store.DB, log *slog.Logger) error {
 			return nil
 		}
 		if err != nil {
-			log.Error("sweeping the answers kept for repeated requests failed; trying again", "error", err)
+			log.Error("sweeping the answers kept for repeated requests, and sessions that are over, failed; trying again", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -43,5 +43,5 @@ func sweep(ctx context.Context, db *store.DB) error {
 			return err
 		}
 	}
-	return nil
+	return db.Bulk(ctx, SweepSessions)
 }

@@ -161,7 +161,7 @@ func SetPassword(tx *store.Tx, name string, p Password, actor string) error {
 	if err != nil {
 		return err
 	}
-	return Note(tx, Entry{Actor: actor, Command: "operators password", Object: "operator " + name, After: "another password; " + ended(n)})
+	return Note(tx, Entry{Actor: actor, Command: "operators password", Object: "operator " + name, After: "another password, " + ended(n)})
 }
 
 // SetRole gives an operator another role, from the next request of his on. It
@@ -197,7 +197,7 @@ func DisableOperator(tx *store.Tx, name, actor string) (changed bool, err error)
 	if err != nil {
 		return false, err
 	}
-	return true, Note(tx, Entry{Actor: actor, Command: "operators disable", Object: "operator " + name, Before: before.role, After: "disabled; " + ended(n)})
+	return true, Note(tx, Entry{Actor: actor, Command: "operators disable", Object: "operator " + name, Before: before.role, After: "disabled, " + ended(n)})
 }
 
 // Operators lists every operator by name, also those who are disabled.

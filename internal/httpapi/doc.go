@@ -22,6 +22,8 @@
 //	callbacks          GET  /v1/callbacks, POST /v1/callbacks/retry
 //	undeliverable      GET  /v1/undeliverable, POST /v1/undeliverable/clear
 //	API keys           GET, POST /v1/keys, POST /v1/keys/{id}/revoke
+//	the console        GET, POST /v1/operators, POST /v1/operators/{name}/{password|role|disable}
+//	                   POST /v1/console/links
 //	codes              GET  /v1/otp/doctor, POST /v1/otp/unlock, /v1/otp/keys/rotate
 //	the house          GET  /v1/status, /v1/audit, /v1/self, /v1/flow; POST /v1/trials
 //

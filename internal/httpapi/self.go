@@ -11,8 +11,9 @@ type Self struct {
 	PID          int               `json:"pid"`
 	Version      string            `json:"version"`
 	Started      time.Time         `json:"started"`
-	Config       string            `json:"config"` // the file it was started with
-	HTTP         string            `json:"http"`   // the address it really listens on
+	Config       string            `json:"config"`            // the file it was started with
+	HTTP         string            `json:"http"`              // the address it really listens on
+	Console      string            `json:"console,omitempty"` // address of the web console; none: switched off
 	WebhookURL   string            `json:"webhook_url"`
 	GraphURL     string            `json:"graph_url,omitempty"` // none: the embedded sandbox
 	GraphVersion string            `json:"graph_version"`

@@ -55,6 +55,9 @@ var Scopes = []string{ScopeOTPSend, ScopeOTPVerify, ScopeOTPRead, ScopeOptinWrit
 	ScopeHoldRead, ScopeHoldWrite, ScopeUnknownResolve, ScopeHookRead, ScopeHookWrite, ScopeStatusRead, ScopeAuditRead, ScopeEventRead,
 	ScopeConsoleView, ScopeConsoleOperate, ScopeConsoleApprove}
 
+// ConsoleScopes are those of the web console: no call of the API needs them.
+var ConsoleScopes = Scopes[len(Scopes)-3:]
+
 // OTPScopes are those of one-time codes: what a key may do if nobody says.
 var OTPScopes = Scopes[:3:3]
 

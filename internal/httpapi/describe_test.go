@@ -198,7 +198,7 @@ func TestEveryEndpointIsServed(t *testing.T) {
 		}
 	}
 	for _, scope := range access.Scopes {
-		if !used[scope] {
+		if !used[scope] && !slices.Contains(access.ConsoleScopes, scope) {
 			t.Errorf("no operation needs the scope %s", scope)
 		}
 	}

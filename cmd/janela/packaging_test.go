@@ -92,6 +92,23 @@ func TestDockerfileIsTrue(t *testing.T) {
 	}
 }
 
+// The three commands to a running service are the same on every page, word for
+// word; packaging/play-deb runs those of the README.
+func TestInstallingIsThreeCommands(t *testing.T) {
+	block := regexp.MustCompile("(?s)packaging/play-deb runs these lines -->\n```sh\n(.*?)```\n")
+	var before string
+	for _, name := range []string{"README.md", "README.pt-BR.md", "docs/install.md"} {
+		m := block.FindStringSubmatch(repoFile(t, name))
+		if m == nil || strings.Count(m[1], "\n") != 3 {
+			t.Fatalf("%s has lost its three commands: %q", name, m)
+		}
+		if before != "" && m[1] != before {
+			t.Errorf("%s installs by other commands:\n%s\nand the page before by\n%s", name, m[1], before)
+		}
+		before = m[1]
+	}
+}
+
 // The unit runs what the program understands, and waits longer than it does.
 func TestUnitIsTrue(t *testing.T) {
 	text := repoFile(t, "packaging/janela.service")

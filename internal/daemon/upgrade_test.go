@@ -23,7 +23,8 @@ import (
 )
 
 // A house of each earlier schema goes on: what was in flight is unknown, what was
-// stored is applied, what was stopped stands still, and it takes work.
+// stored is applied, what was stopped stands still, and it takes work. OLD_HOUSE
+// is where packaging/test-deb wants one of the first schema, to go on with it too.
 func TestAnOlderHouseGoesOn(t *testing.T) {
 	files, err := filepath.Glob("../store/migrations/*.sql")
 	if err != nil || len(files) < 5 {
@@ -46,6 +47,9 @@ func TestAnOlderHouseGoesOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			oldHouse(t, filepath.Join(dir, "var", "janela.db"), version)
+			if path := os.Getenv("OLD_HOUSE"); path != "" && version == 1 {
+				oldHouse(t, path, version)
+			}
 			synctest.Test(t, func(t *testing.T) { goesOn(t, config, version) })
 		})
 	}

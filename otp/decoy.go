@@ -114,7 +114,7 @@ func (o *OTP) sendNothing(tx *store.Tx, ch *challenge, ask sendAsk, s outbox.Str
 	if err := tx.One(sqlPutDecoy, d.Message, d.CreatedAt, d.ClaimedAt, d.AcceptedAt, d.SentAt, d.DeliveredAt, d.ReadAt, d.SentSeen, d.DeliveredSeen, d.ReadSeen); err != nil {
 		return outbox.Message{}, err
 	}
-	if _, err := tx.Exec(sqlCountDecoy, scopeDecoy(ch.Country), bucketOf(d.CreatedAt), 1); err != nil {
+	if err := countDecoy(tx, ch.Country, d.CreatedAt, 1); err != nil {
 		return outbox.Message{}, err
 	}
 	if err := o.recordSend(tx, ask, sendRow{message: ch.Message, challenge: ch.ID, gen: ch.Gen}); err != nil {
@@ -143,10 +143,20 @@ func (o *OTP) withdraw(tx *store.Tx, ch *challenge) error {
 	if err != nil || !ok || d.ClaimedAt <= store.Millis(tx.Now()) {
 		return err
 	}
-	if _, err := tx.Exec(sqlCountDecoy, scopeDecoy(ch.Country), bucketOf(d.CreatedAt), -1); err != nil {
+	if err := countDecoy(tx, ch.Country, d.CreatedAt, -1); err != nil {
 		return err
 	}
 	return o.refund(tx, ch.Message)
+}
+
+// countDecoy counts one by ten minutes and by hours: as many statements as the
+// outbox counts a message with.
+func countDecoy(tx *store.Tx, country string, at, n int64) error {
+	if _, err := tx.Exec(sqlCountDecoy, scopeDecoy(country), bucketOf(at), n); err != nil {
+		return err
+	}
+	_, err := tx.Exec(sqlCountDecoy, "hour:"+scopeDecoy(country), hourBucket(bucketOf(at)), n)
+	return err
 }
 
 func scopeDecoy(country string) string { return "decoy:" + country }

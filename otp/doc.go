@@ -4,7 +4,7 @@
 //
 // Tables: challenges (personal), code_sends, code_decoys, code_counts,
 // code_ranges, code_rates, code_failures, code_phones, code_baselines,
-// code_fallbacks.
+// code_fallbacks, code_hours.
 //
 // A challenge's life:
 //

@@ -110,7 +110,7 @@ func (o *OTP) fallBackAlone(tx *store.Tx, ch *challenge, why string) error {
 	}
 	err := o.fallBack(tx, ch, why)
 	if d := (*Denied)(nil); errors.As(err, &d) {
-		_ = o.countDenied(err)
+		_ = o.countDenied(tx, err)
 		return nil
 	}
 	return err

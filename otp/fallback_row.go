@@ -106,6 +106,9 @@ func (o *OTP) endHandover(tx *store.Tx, h *handover, to handed) error {
 	}
 	o.countFellBack(h.Why, string(to))
 	tx.Wake(Topic)
+	if to == handedSent {
+		return reached(tx, h.Challenge, stageTaken)
+	}
 	if to != handedExpired && to != handedRefused {
 		return nil
 	}

@@ -29,7 +29,7 @@ func (o *OTP) Issue(tx *store.Tx, c Caller, r Request) (View, error) {
 	if err == nil {
 		v, err = o.issue(tx, c, r, a)
 	}
-	o.countAsked(r, a.ask.country, err)
+	o.countAsked(tx, r, a.ask.country, err)
 	return v, err
 }
 
@@ -63,6 +63,9 @@ func (o *OTP) issue(tx *store.Tx, c Caller, r Request, a asked) (View, error) {
 	}
 	err = tx.One(sqlInsert, ch.ID, ch.Client, ch.Purpose, ch.Contact, ch.PhoneKey, ch.PhoneMAC, ch.Masked, ch.Country, ch.IPKey, ch.Binding,
 		ch.Language, ch.Device, ch.Trusted, ch.Digits, ch.KID, ch.Seed, ch.MaxAttempts, ch.MaxResends, ch.Message, ch.Metadata, ch.CreatedAt, ch.ExpiresAt, ch.PrefixKey, ch.Decoy)
+	if err == nil {
+		err = countIn(tx, ch.ID)
+	}
 	if err != nil {
 		return View{}, err
 	}

@@ -23,6 +23,7 @@ type OTP struct {
 
 	courses atomic.Pointer[[]course] // how the latest messages went
 	random  func() float64           // for decoys
+	heard   heard
 }
 
 // New returns the room, or all that Check finds unsafe in the configuration.

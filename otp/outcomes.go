@@ -55,7 +55,7 @@ func (o *OTP) follow(tx *store.Tx, x *outbox.Outcome) error {
 		return nil
 	case outbox.Accepted, outbox.AcceptedHeld, outbox.Sent, outbox.Delivered, outbox.Read:
 		tx.Wake(Topic)
-		if x.From != outbox.Unknown {
+		if x.From != outbox.Unknown && stageOf(x.From) >= stageOf(x.To) {
 			return nil
 		}
 	}
@@ -64,6 +64,11 @@ func (o *OTP) follow(tx *store.Tx, x *outbox.Outcome) error {
 		return err
 	}
 	tx.Wake(Topic)
+	if stage := stageOf(x.To); stage > stageOf(x.From) {
+		if err := reached(tx, s.Challenge, stage); err != nil || x.From != outbox.Unknown {
+			return err
+		}
+	}
 	switch x.To {
 	case outbox.Unknown:
 		return o.again(tx, &s)

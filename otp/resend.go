@@ -22,7 +22,7 @@ var sqlResend = store.SQL(`UPDATE challenges SET gen = ?2, resends = resends + 1
 func (o *OTP) Resend(tx *store.Tx, c Caller, id string, r Resend) (View, error) {
 	v, err := o.resend(tx, c, id, r)
 	if err != nil {
-		_ = o.countDenied(err)
+		_ = o.countDenied(tx, err)
 	}
 	return v, err
 }

@@ -115,7 +115,13 @@ func (ch *challenge) close(tx *store.Tx, to State, reason string) error {
 	now := store.Millis(tx.Now())
 	ch.State, ch.Reason, ch.Seed, ch.EndedAt = to, reason, "", now
 	tx.Wake(Topic)
-	return tx.One(sqlEnd, ch.ID, string(to), reason, now)
+	if _, err := countOut(tx, ch.ID, anyStage); err != nil {
+		return err
+	}
+	if err := tx.One(sqlEnd, ch.ID, string(to), reason, now); err != nil {
+		return err
+	}
+	return countIn(tx, ch.ID)
 }
 
 // drop cancels the queued messages of a challenge.

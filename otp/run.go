@@ -106,7 +106,12 @@ func (o *OTP) tidy(ctx context.Context) error {
 			}
 		}
 	}
-	return o.deps.DB.Bulk(ctx, o.measure)
+	return o.deps.DB.Bulk(ctx, func(tx *store.Tx) error {
+		if _, err := tx.Exec(sqlOldHours, wholeHour(tx.Now().Add(-KeepHours))); err != nil {
+			return err
+		}
+		return o.measure(tx)
+	})
 }
 
 // measure notes the most codes that were verified on one day, by country.

@@ -25,7 +25,7 @@ type Stats struct {
 // otherLabel stands for what is in no closed set.
 const otherLabel = "other"
 
-func (o *OTP) countAsked(r Request, country string, err error) {
+func (o *OTP) countAsked(tx *store.Tx, r Request, country string, err error) {
 	purpose := r.Purpose
 	if _, known := o.cfg().Purposes[purpose]; !known {
 		purpose = otherLabel
@@ -38,7 +38,8 @@ func (o *OTP) countAsked(r Request, country string, err error) {
 		result = "decoy"
 	}
 	if err != nil {
-		result = o.countDenied(err).Code
+		result = o.countDenied(tx, err).Code
+		o.heard.count(tx.Now(), hearsay{purpose: purpose, code: result})
 	}
 	if f := o.deps.Stats.Asked; f != nil {
 		f(purpose, country, result)
@@ -47,24 +48,27 @@ func (o *OTP) countAsked(r Request, country string, err error) {
 
 // countDenied counts the rule that said no, and returns the Denied; a fault of
 // the machine is one of the code "error".
-func (o *OTP) countDenied(err error) *Denied {
+func (o *OTP) countDenied(tx *store.Tx, err error) *Denied {
 	var d *Denied
 	if !errors.As(err, &d) {
 		return &Denied{Code: "error"}
 	}
-	if f := o.deps.Stats.Limited; f != nil && d.Rule != "" {
-		f(d.Rule)
+	if d.Rule != "" {
+		o.heard.count(tx.Now(), hearsay{rule: d.Rule})
+		if f := o.deps.Stats.Limited; f != nil {
+			f(d.Rule)
+		}
 	}
 	return d
 }
 
-func (o *OTP) countGuessed(v Verdict, err error) {
+func (o *OTP) countGuessed(tx *store.Tx, v Verdict, err error) {
 	result := "right"
 	if err == nil && v.Denied != nil {
 		err = v.Denied
 	}
 	if err != nil {
-		switch d := o.countDenied(err); {
+		switch d := o.countDenied(tx, err); {
 		case d.Code == CodeInvalidCode && d.AttemptsLeft == 0:
 			result = string(Exhausted)
 		case d.Code == CodeInvalidCode:

@@ -49,7 +49,7 @@ func (o *OTP) Verify(tx *store.Tx, c Caller, id string, p Proof) (Verdict, error
 	if d := (*Denied)(nil); errors.As(err, &d) {
 		v, err = Verdict{Denied: d}, nil
 	}
-	o.countGuessed(v, err)
+	o.countGuessed(tx, v, err)
 	return v, err
 }
 

@@ -22,12 +22,18 @@ const (
 	ScopeOTPSend   = "otp:send"   // ask for a code, again, and cancel
 	ScopeOTPVerify = "otp:verify" // try a code
 	ScopeOTPRead   = "otp:read"   // see where a code stands
+	ScopeOTPStats  = "otp:stats"  // see how many codes of all systems arrive
 
 	ScopeOptinWrite       = "optin:write"       // record what people granted and revoked
 	ScopeOptinRead        = "optin:read"        // see what they granted and revoked, with the proof
+	ScopeOptinImport      = "optin:import"      // record what many people granted and revoked, from a file
+	ScopeOptinExport      = "optin:export"      // take the whole ledger out, with every number in full
 	ScopeMessageSend      = "message:send"      // send single messages
 	ScopeMessageRead      = "message:read"      // see where they stand
 	ScopeConversationRead = "conversation:read" // see conversations and service windows
+	ScopeContactRead      = "contact:read"      // see a person: names masked, consents, windows, conversations, messages
+	ScopeContactDossier   = "contact:dossier"   // take out everything that is known of a person, in full
+	ScopeContactForget    = "contact:forget"    // forget a person, for ever
 
 	ScopeCampaignRead    = "campaign:read"    // see campaigns, plans and reports
 	ScopeCampaignWrite   = "campaign:write"   // upload, pause, resume, cancel and test
@@ -50,8 +56,9 @@ const (
 )
 
 // Scopes are all there are, in the order in which they are shown.
-var Scopes = []string{ScopeOTPSend, ScopeOTPVerify, ScopeOTPRead, ScopeOptinWrite, ScopeOptinRead, ScopeMessageSend, ScopeMessageRead,
-	ScopeConversationRead, ScopeCampaignRead, ScopeCampaignWrite, ScopeCampaignApprove, ScopeTemplateRead, ScopeNumberRead,
+var Scopes = []string{ScopeOTPSend, ScopeOTPVerify, ScopeOTPRead, ScopeOTPStats, ScopeOptinWrite, ScopeOptinRead, ScopeOptinImport, ScopeOptinExport,
+	ScopeMessageSend, ScopeMessageRead, ScopeConversationRead, ScopeContactRead, ScopeContactDossier, ScopeContactForget,
+	ScopeCampaignRead, ScopeCampaignWrite, ScopeCampaignApprove, ScopeTemplateRead, ScopeNumberRead,
 	ScopeHoldRead, ScopeHoldWrite, ScopeUnknownResolve, ScopeHookRead, ScopeHookWrite, ScopeStatusRead, ScopeAuditRead, ScopeEventRead,
 	ScopeConsoleView, ScopeConsoleOperate, ScopeConsoleApprove}
 

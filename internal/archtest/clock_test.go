@@ -53,6 +53,9 @@ var clocks = map[string]string{
 	"daemon.certificate.get":          "how often a certificate's files are looked at",
 	"daemon.certificate.read":         "how often a certificate's files are looked at",
 	"daemon.secretFile.get":           "how often a secret's file is looked at",
+	"daemon.minutes.count":            "in which minute a message left, for people",
+	"daemon.minutes.lately":           "which minutes are the last, for people",
+	"daemon.newMetrics":               "since when sends are counted, for people",
 	"daemon.Daemon.showProgress":      "how long looking takes",
 }
 

@@ -170,7 +170,8 @@ func (d *Daemon) build(ctx context.Context) error {
 		TestNumbers: d.cfg.testNumbers(), Zone: d.cfg.Campaigns.Timezone, Region: d.cfg.Campaigns.Region, Version: d.opt.Version,
 		Folder: d.cfg.file(d.cfg.Campaigns.Folder), Spool: filepath.Join(filepath.Dir(d.cfg.file(d.cfg.Store.Path)), "spool"),
 		Reload: d.Reload,
-		Self:   d.self, Health: func(ctx context.Context) httpapi.Health { return httpapi.Health(d.health(ctx)) }, Reach: d.dispatch.Reach, Paces: d.dispatch.Paces, Waits: d.dispatch.Waits})
+		Self:   d.self, Health: func(ctx context.Context) httpapi.Health { return httpapi.Health(d.health(ctx)) }, Reach: d.dispatch.Reach, Paces: d.dispatch.Paces, Waits: d.dispatch.Waits,
+		Sends: d.metrics.minutes.lately})
 	return nil
 }
 

@@ -26,6 +26,7 @@ type metrics struct {
 	latency  *prometheus.HistogramVec
 	errors   *prometheus.CounterVec
 	codes    codeMetrics
+	minutes  minutes
 }
 
 var (
@@ -55,6 +56,7 @@ func newMetrics(d *Daemon) *metrics {
 	}
 	m.errors = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "janela_errors_total", Help: "Meta's errors by class, and whether an answer or a status brought them."}, []string{"class", "by"})
 	m.codes = newCodeMetrics()
+	m.minutes.since = time.Now().UTC()
 	m.registry.MustRegister(m.own()...)
 	m.registry.MustRegister(m.usual()...)
 	return m
@@ -73,6 +75,7 @@ func (m *metrics) usual() []prometheus.Collector {
 // sent counts one request.
 func (m *metrics) sent(lane whatsapp.Lane, number string, to outbox.State, reason string, took time.Duration) {
 	m.sends.WithLabelValues(lane.String(), number, string(to), reason).Inc()
+	m.minutes.count(lane, to)
 	if took > 0 {
 		m.latency.WithLabelValues(lane.String()).Observe(took.Seconds())
 	}

@@ -11,8 +11,10 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"janela/internal/dossier"
 	"janela/internal/outbox"
 	"janela/internal/whatsapp"
+	"janela/optin"
 	"janela/otp"
 )
 
@@ -94,9 +96,26 @@ func (stateWord) Schema(huma.Registry) *huma.Schema {
 		string(outbox.PresumedExpired))
 }
 
+// schemaName names a type. What other rooms call shortly, because it is theirs,
+// gets a longer name.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	switch {
+	case t.PkgPath() == reflect.TypeFor[dossier.File]().PkgPath():
+		return "Dossier" + name
+	case t == reflect.TypeFor[optin.Report](), t == reflect.TypeFor[optin.Reject]():
+		return "Import" + name
+	default:
+		return name
+	}
+}
+
 func newSchemas() huma.Registry {
 	huma.DefaultArrayNullable = false // an empty list is [], never null
-	r := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	r := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	r.RegisterTypeAlias(reflect.TypeFor[whatsapp.Category](), reflect.TypeFor[categoryWord]())
 	r.RegisterTypeAlias(reflect.TypeFor[outbox.State](), reflect.TypeFor[stateWord]())
 	return r
@@ -144,6 +163,9 @@ func (d *description) operation(e *endpoint) *huma.Operation {
 	}
 	if e.upload {
 		op.RequestBody = uploadBody()
+	}
+	if e.csv {
+		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"text/csv": {Schema: &huma.Schema{Type: huma.TypeString}}}}
 	}
 	for _, r := range e.replies {
 		op.Responses[strconv.Itoa(r.status)] = d.success(e, r)
@@ -250,7 +272,7 @@ func (e *endpoint) problems() map[int][]string {
 			out[status] = append(out[status], code)
 		}
 	}
-	if e.body != nil || e.upload {
+	if e.body != nil || e.upload || e.csv {
 		out[http.StatusRequestEntityTooLarge] = []string{otp.CodeMalformed}
 		out[http.StatusUnsupportedMediaType] = []string{otp.CodeMalformed}
 	}

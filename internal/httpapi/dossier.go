@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"janela/internal/access"
+	"janela/internal/contacts"
 	"janela/internal/dossier"
 	"janela/internal/outbox"
 	"janela/internal/store"
@@ -19,8 +20,25 @@ import (
 
 // DossierRequest asks for everything that is known of a person.
 type DossierRequest struct {
-	Of       string `json:"of"`                 // a number as people write it, or an id as Meta writes it
+	Of       string `json:"of,omitempty"`       // a number as people write it, or an id as Meta writes it
+	Contact  int64  `json:"contact,omitempty"`  // or this contact
 	Language string `json:"language,omitempty"` // of the text: pt-BR or en; "": JSON
+}
+
+// named finds a known person by what a text names, or by the id of a contact.
+func (s *Server) named(q store.Querier, of string, contact int64) (Person, error) {
+	if (of == "") == (contact == 0) {
+		return Person{}, invalid("name the person by one of the two: of, or contact")
+	}
+	if contact == 0 {
+		return s.person(q, of)
+	}
+	names, err := contacts.Identities(q, contact)
+	if err != nil || len(names) == 0 {
+		return Person{}, err // who was forgotten has no name any more
+	}
+	p := Person{Known: true, Contact: contact, identity: names[0]}
+	return p, p.fill(q)
 }
 
 // dossier writes the file of a person. The audit log says who asked for it.
@@ -38,7 +56,7 @@ func (s *Server) dossier(w http.ResponseWriter, r *http.Request) error {
 	}
 	var p Person
 	err = s.cfg.DB.Write(r.Context(), func(tx *store.Tx) error {
-		if p, err = s.person(tx, in.Of); err != nil {
+		if p, err = s.named(tx, in.Of, in.Contact); err != nil {
 			return err
 		}
 		if !p.Known {
@@ -79,7 +97,8 @@ func (c *Client) Dossier(ctx context.Context, in DossierRequest, w io.Writer) er
 
 // ForgetRequest asks that a person be forgotten.
 type ForgetRequest struct {
-	Of string `json:"of"` // a number as people write it, or an id as Meta writes it
+	Of      string `json:"of,omitempty" doc:"a number as people write it, or an id as Meta writes it"`
+	Contact int64  `json:"contact,omitempty" doc:"or this contact"`
 }
 
 // ForgetReply says what was done.
@@ -96,7 +115,7 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) error {
 	}
 	var p Person
 	err := s.cfg.DB.Read(r.Context(), func(q *store.Snap) (err error) {
-		p, err = s.person(q, in.Of)
+		p, err = s.named(q, in.Of, in.Contact)
 		return err
 	})
 	if err != nil {

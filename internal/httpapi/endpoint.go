@@ -22,6 +22,7 @@ type endpoint struct {
 	body     any                  // a struct: the JSON body; nil for none
 	maybe    bool                 // the body may be left out
 	upload   bool                 // multipart/form-data: a definition and its files
+	csv      bool                 // the body is a CSV file
 	repeat   repeatUse            // Idempotency-Key
 	replies  []reply              // what a success answers
 	codes    []string             // of problems, beside those of every operation
@@ -63,7 +64,7 @@ const (
 
 // endpoints is the whole public face.
 func endpoints() []*endpoint {
-	all := slices.Concat(campaignEndpoints(), codeEndpoints(), messageEndpoints(), consentEndpoints(), conversationEndpoints(), accountEndpoints(), holdEndpoints(), houseEndpoints(), eventEndpoints())
+	all := slices.Concat(campaignEndpoints(), codeEndpoints(), messageEndpoints(), consentEndpoints(), conversationEndpoints(), accountEndpoints(), holdEndpoints(), houseEndpoints(), eventEndpoints(), viewEndpoints(), personEndpoints(), ledgerEndpoints())
 	for _, e := range all {
 		e.segments = strings.Split(strings.TrimPrefix(e.path, "/"), "/")
 	}

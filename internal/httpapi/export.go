@@ -13,9 +13,7 @@ import (
 // exportConsents writes the whole consent ledger as CSV. It is many people's
 // data at once, so the audit log says who took it.
 func (s *Server) exportConsents(w http.ResponseWriter, r *http.Request) error {
-	err := s.cfg.DB.Write(r.Context(), func(tx *store.Tx) error {
-		return access.Note(tx, access.Entry{Actor: Actor(r.Context()), Command: "optin export", Object: "consent ledger"})
-	})
+	err := s.noteExport(r.Context(), Actor(r.Context()))
 	if err != nil {
 		return err
 	}
@@ -23,6 +21,13 @@ func (s *Server) exportConsents(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	_, err = optin.Export(r.Context(), s.cfg.DB, w)
 	return err
+}
+
+// noteExport says who takes the ledger.
+func (s *Server) noteExport(ctx context.Context, actor string) error {
+	return s.cfg.DB.Write(ctx, func(tx *store.Tx) error {
+		return access.Note(tx, access.Entry{Actor: actor, Command: "optin export", Object: "consent ledger"})
+	})
 }
 
 // Export writes the consent ledger as CSV.

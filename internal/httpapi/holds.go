@@ -9,7 +9,6 @@ import (
 	"janela/campaigns"
 	"janela/internal/access"
 	"janela/internal/account"
-	"janela/internal/guard"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -42,6 +41,8 @@ type HoldLine struct {
 	Until  time.Time `json:"until,omitzero"` // zero: until somebody lifts it
 	Probe  bool      `json:"probe,omitempty"`
 	State  string    `json:"state"` // standing, probing or over
+	Ends   string    `json:"ends" doc:"what releases it, in words"`
+	ByHand bool      `json:"by_hand,omitempty" doc:"POST /v1/holds/release lifts it; of others ends says what does"`
 }
 
 // reasonOperator is the reason of a hold that a person placed.
@@ -197,18 +198,8 @@ func (s *Server) release(w http.ResponseWriter, r *http.Request) error {
 			if h.Scope != scope || !has(list, h.Target) {
 				continue
 			}
-			switch h.Reason {
-			case reasonStopFile:
-				mirror = refused(CodeRefused, "the file STOP in the campaigns folder holds marketing").hint("remove the file")
-				continue
-			case reasonPaused, campaigns.ReasonGuardFailed, campaigns.ReasonGuardBlocked, campaigns.ReasonGuardQuality:
-				mirror = refused(CodeRefused, "the campaign %s is paused", h.Target).hint("janela campaigns resume %s", h.Target)
-				continue
-			case guard.ReasonRestored:
-				mirror = refused(CodeRefused, "the database is not the one that ran here last: what it sends may have been sent").hint("janela recover says what is known, and what to do")
-				continue
-			case reasonCancel:
-				mirror = refused(CodeRefused, "the campaign %s is being cancelled, which is final", h.Target)
+			if p := mirrors(h); p != nil {
+				mirror = p
 				continue
 			}
 			if err := outbox.LiftOne(tx, h, Actor(r.Context())); err != nil {
@@ -301,6 +292,7 @@ func holdLine(h outbox.Hold, names map[string]string, now time.Time) HoldLine {
 	if name := names[h.Target]; h.Scope == outbox.ScopeNumber && name != "" {
 		l.Target = name
 	}
+	l.Ends, l.ByHand = endsOf(h, l.Target), mirrors(h) == nil
 	switch {
 	case h.Over(now):
 		l.State = "over"

@@ -17,9 +17,9 @@ type templatePage struct {
 	Next      string     `json:"next,omitempty"`
 }
 
-// numberView is one of our numbers: what Meta last told of it, and how fast it
+// NumberView is one of our numbers: what Meta last told of it, and how fast it
 // goes.
-type numberView struct {
+type NumberView struct {
 	Name           string      `json:"name" doc:"as config.toml calls it"`
 	ID             string      `json:"id" doc:"phone_number_id"`
 	Account        string      `json:"account" doc:"WhatsApp Business Account"`
@@ -35,7 +35,7 @@ type numberView struct {
 }
 
 type numberPage struct {
-	Numbers []numberView `json:"numbers"`
+	Numbers []NumberView `json:"numbers"`
 	Next    string       `json:"next,omitempty"`
 }
 
@@ -194,19 +194,8 @@ func (c *call) listNumbers() (answer, error) {
 		if err != nil {
 			return err
 		}
-		paces := map[string]*NumberPace{}
-		if of := c.server.cfg.Paces; of != nil {
-			for _, p := range of() {
-				line := paceOf(p, numberNames(all))
-				paces[p.Number] = &line
-			}
-		}
-		views := make([]numberView, len(all))
-		for i, n := range all {
-			views[i] = numberView{Name: n.Name, ID: n.ID, Account: n.WABA, Unit: n.Unit, VerifiedName: n.VerifiedName, Status: n.Status, Quality: n.Quality, Throughput: n.Throughput,
-				MessagingLimit: n.MessagingLimit, OnBizApp: n.OnBizApp, SeenAt: store.Time(n.SeenAt), Pace: paces[n.ID]}
-		}
-		out.Numbers, out.Next, err = pageOf(views, in, func(v *numberView) string { return v.Name + "\x01" + v.ID })
+		views := c.server.numberViews(all, true)
+		out.Numbers, out.Next, err = pageOf(views, in, func(v *NumberView) string { return v.Name + "\x01" + v.ID })
 		return err
 	})
 	return fine(out), err

@@ -83,7 +83,7 @@ func runOperation[T any](c *call, op operation, body []byte, fix func(*T), no st
 	names := 0
 	for _, word := range c.endpoint.segments {
 		if word[0] == '{' {
-			r.SetPathValue(map[bool]string{true: "name", false: "id"}[word == "{hook}"], c.words[names])
+			r.SetPathValue(map[bool]string{true: "name", false: "id"}[word == "{hook}" || word == "{template}"], c.words[names])
 			names++
 		}
 	}

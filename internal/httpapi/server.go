@@ -38,6 +38,7 @@ type Config struct {
 	Self        func() Self                                          // nil: not told
 	Reach       func(now time.Time) dispatch.Reach                   // nil: not told
 	Paces       func() []dispatch.Pace                               // nil: not told
+	Sends       func() Sends                                         // of the last hour; nil: not told
 	// Waits says whether a message waits for the messaging limit, and until when.
 	Waits        func(q store.Querier, s outbox.Stream, contact int64) (until time.Time, wait bool, err error)
 	OTP          *otp.OTP      // nil: no codes are sent
@@ -71,7 +72,7 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, mux: http.NewServeMux()}
 	s.public = newPublic(s, cfg)
 	s.Set(Live{cfg.Zone, cfg.Region, cfg.TestNumbers, cfg.Links, cfg.DoubleOptIn})
-	for _, some := range []map[string]operation{s.operations(), s.ledgerOperations(), s.machineOperations(), s.silenceOperations(), s.selfOperations(), s.operatorOperations()} {
+	for _, some := range []map[string]operation{s.operations(), s.ledgerOperations(), s.machineOperations(), s.silenceOperations(), s.selfOperations(), s.operatorOperations(), s.personOperations(), s.viewOperations()} {
 		for pattern, f := range some {
 			s.mux.HandleFunc(pattern, s.answer(pattern, f))
 		}

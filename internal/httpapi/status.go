@@ -109,13 +109,8 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		h := s.cfg.Health(r.Context())
 		out.Health = &h
 	}
-	if s.cfg.Reach != nil && r.Context().Value(memoryKey{}) == nil {
-		if at := s.cfg.Reach(out.Now); at.Limit > 0 {
-			out.MessagingLimit = &MessagingLimit{People: at.People, Limit: at.Limit, Reserve: at.Reserve, Notices: at.Notices, Left: at.Marketing, Full: at.Full, Text: at.String()}
-			if at.Full {
-				out.MessagingLimit.Opens = &at.Opens
-			}
-		}
+	if r.Context().Value(memoryKey{}) == nil {
+		out.MessagingLimit = s.messagingLimit(out.Now)
 	}
 	if s.cfg.Paces != nil && r.Context().Value(memoryKey{}) == nil {
 		for _, p := range s.cfg.Paces() {

@@ -41,11 +41,15 @@ func templatesOf(q store.Querier) ([]Template, error) {
 	out := []Template{}
 	all, err := account.Templates(q)
 	for _, t := range all {
-		out = append(out, Template{Account: t.Ref.WABA, Name: t.Ref.Name, Language: t.Ref.Language, Category: t.Category, Status: t.Status,
-			Quality: t.Quality, Sendable: t.Sendable(), Missing: t.Missing, Rejected: t.RejectedReason,
-			SeenAt: store.Time(t.SeenAt), Changed: store.Time(t.ChangedAt)})
+		out = append(out, templateOf(t))
 	}
 	return out, err
+}
+
+func templateOf(t account.Template) Template {
+	return Template{Account: t.Ref.WABA, Name: t.Ref.Name, Language: t.Ref.Language, Category: t.Category, Status: t.Status,
+		Quality: t.Quality, Sendable: t.Sendable(), Missing: t.Missing, Rejected: t.RejectedReason,
+		SeenAt: store.Time(t.SeenAt), Changed: store.Time(t.ChangedAt)}
 }
 
 // syncTemplates asks Meta for templates and numbers now, and lists them.

@@ -38,6 +38,11 @@ type PersonMessage struct {
 	Campaign string            `json:"campaign,omitempty"`
 	Template string            `json:"template,omitempty"`
 	Number   string            `json:"number"`
+
+	SentAt      time.Time `json:"sent_at,omitzero" doc:"as Meta tells; left out: not known"`
+	DeliveredAt time.Time `json:"delivered_at,omitzero"`
+	ReadAt      time.Time `json:"read_at,omitzero"`
+	FailedAt    time.Time `json:"failed_at,omitzero"`
 }
 
 // GateLine is the gate's answer for a category on a number. The first verdict
@@ -80,7 +85,8 @@ func (s *Server) whyPerson(q store.Querier, text string) (*WhyPerson, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.Messages, err = messagesOf(q, p.Joined, names)
+	page, err := personMessages(q, p.Joined, names, 0, latestMessages)
+	out.Messages = page.Messages
 	return out, err
 }
 
@@ -137,32 +143,4 @@ func numberNames(numbers []account.Number) map[string]string {
 		names[n.ID] = n.Name
 	}
 	return names
-}
-
-// messagesOf returns the latest messages to any contact of a person.
-func messagesOf(q store.Querier, members []int64, names map[string]string) ([]PersonMessage, error) {
-	var all []outbox.Message
-	for _, c := range members {
-		ms, err := outbox.OfContact(q, c, latestMessages)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, ms...)
-	}
-	slices.SortFunc(all, func(a, b outbox.Message) int { return int(b.ID - a.ID) })
-	all = all[:min(len(all), latestMessages)]
-	var out []PersonMessage
-	for _, m := range all {
-		stream, _, err := outbox.StreamByID(q, m.Stream)
-		if err != nil {
-			return nil, err
-		}
-		pm := PersonMessage{MessageState: stateOf(m), At: store.Time(m.CreatedAt), Category: stream.Category, Campaign: stream.Campaign,
-			Number: names[stream.Number]}
-		if stream.Template != "" {
-			pm.Template = stream.Ref().String()
-		}
-		out = append(out, pm)
-	}
-	return out, nil
 }

@@ -1,7 +1,7 @@
 // Package outbox keeps the messages: what is to be sent, what was handed out,
 // and what became of it. It is the only writer of the tables streams, tallies,
-// messages, past_messages, retention, foreign_messages, holds, resends and
-// watermarks.
+// message_hours, messages, past_messages, retention, foreign_messages, holds,
+// resends and watermarks.
 //
 // A message's life:
 //
@@ -27,7 +27,8 @@
 //   - a message that is unknown, or presumed to have expired, is queued again once
 //     at most, by a row whose key it is; both copies are told apart by attempt
 //   - every transition is a compare-and-set, and moves the tallies with it:
-//     the tallies of a stream always add up to its messages
+//     the tallies of a stream always add up to its messages, and those of an hour
+//     to the messages that were made in it
 //   - a message stands in messages or in past_messages. What is there has ended at
 //     least whatsapp.LastNews ago, and so has everything that is known of it: who
 //     asks for younger things need not look there. One that is heard of again

@@ -91,7 +91,7 @@ func Enqueue(tx *store.Tx, s Stream, rows []New) ([]int64, []Outcome, error) {
 	}
 	for i := range rows {
 		if ids[i] > 0 {
-			c.count(s.ID, rows[i].state(), rows[i].Refused, 1)
+			c.count(ids[i], s.ID, rows[i].state(), rows[i].Refused, 1)
 		}
 	}
 	out, err := c.end()

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -68,8 +69,8 @@ func (m *Message) To() whatsapp.Identity { return whatsapp.Identity{Kind: m.Kind
 
 var (
 	sqlMessage       = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE id = ?1`)
-	sqlOfContactRuns = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE contact_id = ?1 AND contact_id > 0 AND run_id > 0 ORDER BY id DESC LIMIT ?2`)
-	sqlOfContactOnce = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE contact_id = ?1 AND contact_id > 0 AND run_id = 0 ORDER BY id DESC LIMIT ?2`)
+	sqlOfContactRuns = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE contact_id = ?1 AND contact_id > 0 AND run_id > 0 AND id < ?2 ORDER BY id DESC LIMIT ?3`)
+	sqlOfContactOnce = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE contact_id = ?1 AND contact_id > 0 AND run_id = 0 AND id < ?2 ORDER BY id DESC LIMIT ?3`)
 )
 
 // ByID returns a message. Of one that was moved to the past, what it said is not
@@ -124,18 +125,21 @@ func (m *Message) name(w whatsapp.Wamid) {
 	}
 }
 
-// OfContact returns a contact's latest messages, at most limit of campaigns,
-// limit of single ones, and limit of the past.
-func OfContact(q store.Querier, contact int64, limit int) ([]Message, error) {
-	runs, err := store.All[Message](q, sqlOfContactRuns, contact, limit)
+// OfContact returns a contact's latest messages with an id below before (0: of
+// all), at most limit of campaigns, limit of single ones, and limit of the past.
+func OfContact(q store.Querier, contact, before int64, limit int) ([]Message, error) {
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	runs, err := store.All[Message](q, sqlOfContactRuns, contact, before, limit)
 	if err != nil {
 		return nil, err
 	}
-	once, err := store.All[Message](q, sqlOfContactOnce, contact, limit)
+	once, err := store.All[Message](q, sqlOfContactOnce, contact, before, limit)
 	if err != nil {
 		return nil, err
 	}
-	past, err := store.All[Message](q, sqlPastOfContact, contact, limit)
+	past, err := store.All[Message](q, sqlPastOfContact, contact, before, limit)
 	return slices.Concat(runs, once, past), err
 }
 

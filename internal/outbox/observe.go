@@ -216,7 +216,7 @@ func (b *Observing) Write() ([]Outcome, error) {
 	out, err := b.c.end()
 	clear(b.rows)
 	b.order, b.c.out = b.order[:0], nil
-	clear(b.c.tallies)
+	clear(b.c.counts)
 	return out, err
 }
 

@@ -47,7 +47,7 @@ var (
 	sqlPast     = store.SQL(`SELECT messages, ran_at FROM retention WHERE id = 1`)
 
 	sqlPastMessage   = store.SQL(`SELECT ` + pastColumns + ` FROM past_messages WHERE id = ?1`)
-	sqlPastOfContact = store.SQL(`SELECT ` + pastColumns + ` FROM past_messages WHERE contact_id = ?1 AND contact_id > 0 ORDER BY id DESC LIMIT ?2`)
+	sqlPastOfContact = store.SQL(`SELECT ` + pastColumns + ` FROM past_messages WHERE contact_id = ?1 AND contact_id > 0 AND id < ?2 ORDER BY id DESC LIMIT ?3`)
 	sqlPastNamed     = store.SQL(`SELECT m.id FROM contacts p CROSS JOIN contacts k CROSS JOIN past_messages m
 		WHERE p.id = CAST(?1 AS BIGINT) AND k.root = p.root AND m.contact_id = k.id AND m.contact_id > 0 AND m.wamid = CAST(?2 AS TEXT)`)
 	sqlPastObserved = store.SQL(`SELECT ` + observedColumns + ` FROM past_messages WHERE id = ?1`)
@@ -156,6 +156,9 @@ const longestGap = 26 * time.Hour
 func Look(tx *store.Tx) (steady time.Duration, err error) {
 	now := tx.Now()
 	if err := tx.One(sqlLooked, store.Millis(now), store.Millis(now.Add(-longestGap))); err != nil {
+		return 0, err
+	}
+	if err := forgetHours(tx); err != nil {
 		return 0, err
 	}
 	since, _, err := store.Value[int64](tx, sqlSince)

@@ -15,17 +15,23 @@ type tallyKey struct {
 	reason string
 }
 
+// countKey is what messages are counted by while a verb goes on.
+type countKey struct {
+	tallyKey
+	hour int64 // in which the message was made
+}
+
 // changes gathers what one verb does: the tallies are written once per key and
 // verb, however many messages moved.
 type changes struct {
 	tx      *store.Tx
-	tallies map[tallyKey]int64
+	counts  map[countKey]int64
 	out     []Outcome
 	streams map[int64]Stream
 }
 
 func begin(tx *store.Tx) *changes {
-	return &changes{tx: tx, tallies: map[tallyKey]int64{}, streams: map[int64]Stream{}}
+	return &changes{tx: tx, counts: map[countKey]int64{}, streams: map[int64]Stream{}}
 }
 
 // reasonOf keeps reasons out of the tallies of states that pass: one row per
@@ -39,15 +45,15 @@ func reasonOf(s State, reason string) string {
 	}
 }
 
-func (c *changes) count(stream int64, s State, reason string, n int64) {
-	c.tallies[tallyKey{stream, s, reasonOf(s, reason)}] += n
+func (c *changes) count(message, stream int64, s State, reason string, n int64) {
+	c.counts[countKey{tallyKey{stream, s, reasonOf(s, reason)}, hourOf(store.IDTime(message))}] += n
 }
 
 // moved notes one transition and its outcome.
 func (c *changes) moved(before, after *Message) error {
 	if before.State != after.State || before.Reason != after.Reason {
-		c.count(before.Stream, before.State, before.Reason, -1)
-		c.count(after.Stream, after.State, after.Reason, 1)
+		c.count(before.ID, before.Stream, before.State, before.Reason, -1)
+		c.count(after.ID, after.Stream, after.State, after.Reason, 1)
 	}
 	s, err := c.stream(after.Stream)
 	if err != nil {
@@ -81,8 +87,12 @@ func (c *changes) stream(id int64) (Stream, error) {
 
 // end writes the tallies and returns the outcomes.
 func (c *changes) end() ([]Outcome, error) {
-	keys := make([]tallyKey, 0, len(c.tallies))
-	for k, n := range c.tallies {
+	tallies := make(map[tallyKey]int64, len(c.counts))
+	for k, n := range c.counts {
+		tallies[k.tallyKey] += n
+	}
+	keys := make([]tallyKey, 0, len(tallies))
+	for k, n := range tallies {
 		if n != 0 {
 			keys = append(keys, k)
 		}
@@ -95,11 +105,11 @@ func (c *changes) end() ([]Outcome, error) {
 		return a.state+State(a.reason) < b.state+State(b.reason)
 	})
 	for _, k := range keys {
-		if _, err := c.tx.Exec(sqlTally, k.stream, string(k.state), k.reason, c.tallies[k]); err != nil {
+		if _, err := c.tx.Exec(sqlTally, k.stream, string(k.state), k.reason, tallies[k]); err != nil {
 			return nil, err
 		}
 	}
-	return c.out, nil
+	return c.out, c.endHours()
 }
 
 // Tally is how many messages are in a state for a reason.

@@ -144,11 +144,11 @@ func TestReading(t *testing.T) {
 		if _, ok, err := ByWamid(tx, "wamid.1", 2); ok || err != nil {
 			t.Errorf("a message was found among those of somebody else: %v", err)
 		}
-		of, err := OfContact(tx, 1, 10)
+		of, err := OfContact(tx, 1, 0, 10)
 		if err != nil || len(of) != 1 || of[0].ID != ids[1] {
 			t.Errorf("of the contact: %v %v", of, err)
 		}
-		if of, err := OfContact(tx, 0, 10); err != nil || len(of) > 0 {
+		if of, err := OfContact(tx, 0, 0, 10); err != nil || len(of) > 0 {
 			t.Errorf("of nobody: %v %v", of, err)
 		}
 		ready, err := ReadyStreams(tx, whatsapp.LaneMarketing)

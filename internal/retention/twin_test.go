@@ -578,7 +578,7 @@ func (w *twins) look(rt *rapid.T, h *house) (lines []string) {
 			say("%s is message %d %v", string(wamid), m.ID, ok)
 		}
 		for _, c := range w.people {
-			all, err := outbox.OfContact(q, c, 3)
+			all, err := outbox.OfContact(q, c, 0, 3)
 			if err != nil {
 				return err
 			}

@@ -39,6 +39,13 @@ func (tx *Tx) NewID() int64 {
 	return tx.ids.next
 }
 
+// IDTime returns when an id was made. After the clock was set back it lies ahead
+// of the time of day, as the ids do.
+func IDTime(id int64) time.Time { return Time(id>>idShift + idEpoch) }
+
+// FirstID returns an id below all that are made at an instant or later.
+func FirstID(at time.Time) int64 { return (Millis(at) - idEpoch) << idShift }
+
 // keepMark raises the ceiling if this transaction went above it, and keeps the
 // clock. The two are kept apart: the ceiling lies ahead of the time of day. It
 // counts the commits that change anything. One that changes nothing costs the disk

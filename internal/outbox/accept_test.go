@@ -2,15 +2,19 @@ package outbox
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"janela/internal/store"
+	"janela/internal/whatsapp"
 )
 
 // What a result says ends in the same row, with the same outcomes, whether its
-// claim comes with it or not, whatever has happened to the row meanwhile.
+// claim comes with it or not, alone or with many others, whatever has happened to
+// the row meanwhile.
 func TestAcceptanceWithItsClaim(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -33,26 +37,41 @@ func TestAcceptanceWithItsClaim(t *testing.T) {
 		{"no acceptance", "", Unknown, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var rows [2]row
-			var outs [2][]Outcome
+			var rows [3]row
+			var outs [3][]Outcome
 			for i := range rows {
 				w := newWorld(t)
-				w.know(t, 1)
+				people := 1
+				if i == 2 {
+					people = few + 1
+				}
+				for p := range int64(people) {
+					w.know(t, p+1)
+				}
 				w.write(t, func(tx *store.Tx) error {
 					s, err := OpenStream(tx, sale(7))
 					if err != nil {
 						return err
 					}
-					ids, _, err := Enqueue(tx, s, []New{{Contact: 1, To: phoneOf(1)}})
+					queued := make([]New, people)
+					for p := range queued {
+						queued[p] = New{Contact: int64(p + 1), To: phoneOf(int64(p + 1))}
+					}
+					ids, _, err := Enqueue(tx, s, queued)
 					if err != nil {
 						return err
 					}
-					m, _, err := ByID(tx, ids[0])
-					if err != nil {
-						return err
+					moves := make([]Move, people)
+					for p, id := range ids {
+						m, _, err := ByID(tx, id)
+						if err != nil {
+							return err
+						}
+						moves[p] = Move{Message: m, To: Sending}
 					}
+					m := &moves[0].Message
 					m.Attempt = tt.behind
-					claimed, _, err := Apply(tx, s, []Move{{Message: m, To: Sending}})
+					claimed, _, err := Apply(tx, s, moves)
 					if err != nil {
 						return err
 					}
@@ -61,22 +80,30 @@ func TestAcceptanceWithItsClaim(t *testing.T) {
 							return err
 						}
 					}
-					r := Result{Message: m.ID, Attempt: 1, To: tt.to, Wamid: "wamid.1", At: tx.Now(), InWindow: true}
-					if i > 0 {
-						r.Claimed = &claimed[0]
+					results := make([]Result, people)
+					for p := range results {
+						results[p] = Result{Message: ids[p], Attempt: 1, To: Accepted, Wamid: whatsapp.Wamid(fmt.Sprintf("wamid.%d", p+1)), At: tx.Now(), InWindow: true}
+						if i > 0 {
+							results[p].Claimed = &claimed[p]
+						}
 					}
-					if outs[i], err = Settle(tx, []Result{r}); err != nil {
+					results[0].To = tt.to
+					out, err := Settle(tx, results)
+					if err != nil {
 						return err
 					}
+					outs[i] = slices.DeleteFunc(out, func(o Outcome) bool { return o.Message != m.ID })
 					rows[i], _, err = store.Get[row](tx, oneRow, m.ID)
 					return err
 				})
 			}
-			if diff := cmp.Diff(rows[0], rows[1]); diff != "" {
-				t.Errorf("the row (-without its claim, +with it):\n%s", diff)
-			}
-			if diff := cmp.Diff(outs[0], outs[1]); diff != "" {
-				t.Errorf("the outcomes (-without its claim, +with it):\n%s", diff)
+			for i := 1; i < len(rows); i++ {
+				if diff := cmp.Diff(rows[0], rows[i]); diff != "" {
+					t.Errorf("the row (-without its claim, +with it, %d):\n%s", i, diff)
+				}
+				if diff := cmp.Diff(outs[0], outs[i], cmpopts.EquateEmpty()); diff != "" {
+					t.Errorf("the outcomes (-without its claim, +with it, %d):\n%s", i, diff)
+				}
 			}
 		})
 	}

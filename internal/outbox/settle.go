@@ -26,9 +26,13 @@ type Result struct {
 var (
 	sqlAccept = store.SQL(`UPDATE messages SET state = ?3, accepted_at = ?4, wamid = ?5, held = ?6, in_window = ?7, ended_at = ?4
 		WHERE id = ?1 AND attempt = ?2 AND state = 'sending'`)
-	// sqlAcceptAlone is sqlAccept for messages of which nothing has been heard
-	// since they were claimed. It names those it found so.
-	sqlAcceptAlone = store.SQLMany(`WITH r(id, attempt, state, at, wamid, held, in_window) AS (VALUES {rows})
+	// sqlAcceptAlone is sqlAccept for a message of which nothing has been heard since
+	// it was claimed. sqlAcceptMany is the same for many, and names those it found
+	// so: of a few it would cost twice as much.
+	sqlAcceptAlone = store.SQL(`UPDATE messages SET state = ?3, accepted_at = ?4, wamid = ?5, held = ?6, in_window = ?7, ended_at = ?4
+		WHERE id = ?1 AND attempt = ?2 AND state = 'sending' AND wamid = ''
+		AND accepted_at = 0 AND sent_at = 0 AND delivered_at = 0 AND read_at = 0 AND failed_at = 0`)
+	sqlAcceptMany = store.SQLMany(`WITH r(id, attempt, state, at, wamid, held, in_window) AS (VALUES {rows})
 		UPDATE messages SET state = r.state, accepted_at = r.at, wamid = r.wamid, held = r.held, in_window = r.in_window, ended_at = r.at FROM r
 		WHERE messages.id = r.id AND messages.attempt = r.attempt AND messages.state = 'sending' AND messages.wamid = ''
 		AND messages.accepted_at = 0 AND sent_at = 0 AND delivered_at = 0 AND read_at = 0 AND failed_at = 0 RETURNING messages.id`,
@@ -113,15 +117,31 @@ func (c *changes) accept(results []Result) (done map[int64]*Result, err error) {
 		}
 	}
 	done = make(map[int64]*Result, len(rows))
-	err = store.EachMany(c.tx, sqlAcceptAlone, len(rows), func(i int, args []any) []any {
+	values := func(i int, args []any) []any {
 		r := rows[i]
 		return append(args, r.Message, r.Attempt, string(r.To), store.Millis(r.At), string(r.Wamid), r.To == AcceptedHeld, r.InWindow)
-	}, func(id *store.Col[int64]) error {
+	}
+	if len(rows) < few {
+		for i, r := range rows {
+			n, err := c.tx.Exec(sqlAcceptAlone, values(i, nil)...)
+			if err != nil {
+				return nil, err
+			}
+			if n == 1 {
+				done[r.Message] = r
+			}
+		}
+		return done, nil
+	}
+	err = store.EachMany(c.tx, sqlAcceptMany, len(rows), values, func(id *store.Col[int64]) error {
 		done[id.V] = some[id.V]
 		return nil
 	})
 	return done, err
 }
+
+// few acceptances are written one by one.
+const few = 10
 
 // accepted is the message as its acceptance leaves it.
 func (r *Result) accepted() Message {

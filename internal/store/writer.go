@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -199,7 +200,10 @@ func (w *writer) turn(first *job, urgent bool) {
 			w.answer(errTxLost)
 			return
 		}
-		j, urgent = w.next(urgent, start)
+		if j, urgent = w.next(urgent, start); j == nil {
+			runtime.Gosched() // whoever is about to ask for something may do so: a commit costs more than several functions
+			j, urgent = w.next(urgent, start)
+		}
 	}
 	if w.finish(tx) && (w.jump != nil || tx.accept) {
 		w.db.wakeEvery()

@@ -124,7 +124,8 @@ func newCodesWorld(b *testing.B, recipients int) *codesWorld {
 
 func poolPhone(n int64) whatsapp.Phone { return whatsapp.Phone(fmt.Sprintf("+55119001%05d", n)) }
 
-// agree records grants for codes for everybody in the pool.
+// agree records grants for codes for everybody in the pool, and seals the ledger:
+// the daemon would do that while its codes are measured.
 func (c *codesWorld) agree() {
 	ctx := context.Background()
 	db, err := store.Open(ctx, store.Config{Path: filepath.Join(c.dir, "janela.db")})
@@ -146,6 +147,14 @@ func (c *codesWorld) agree() {
 		if err != nil {
 			c.t.Fatal(err)
 		}
+	}
+	path := filepath.Join(c.dir, "janela.db")
+	keys, err := optin.OpenKeys(filepath.Join(c.dir, "var", "optin.key"))
+	if err == nil {
+		_, err = optin.NewLedger(optin.LedgerConfig{DB: db, Keys: keys, Head: path + ".head"}).Seal(ctx)
+	}
+	if err != nil {
+		c.t.Fatal(err)
 	}
 }
 

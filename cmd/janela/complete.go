@@ -15,7 +15,7 @@ import (
 const completionTime = 500 * time.Millisecond
 
 // complete lets shells complete what commands take: ids of campaigns, scopes of
-// holds, names of numbers. Only a running daemon is asked, because that is quick.
+// holds, names of numbers and operators. Only a running daemon is asked, because that is quick.
 func (a *app) complete(root *cobra.Command) {
 	for _, c := range root.Commands() {
 		switch {
@@ -23,6 +23,12 @@ func (a *app) complete(root *cobra.Command) {
 			for _, sub := range c.Commands() {
 				if words := strings.Fields(sub.Use); len(words) > 1 && words[1] == "ID" && sub.Name() != "new" {
 					sub.ValidArgsFunction = a.campaignIDs
+				}
+			}
+		case c.Name() == "operators":
+			for _, sub := range c.Commands() {
+				if words := strings.Fields(sub.Use); len(words) > 1 && words[1] == "NAME" && sub.Name() != "add" {
+					sub.ValidArgsFunction = a.operatorNames
 				}
 			}
 		case c.Name() == "hold" || c.Name() == "release":
@@ -54,6 +60,24 @@ func (a *app) campaignIDs(_ *cobra.Command, args []string, typed string) (out []
 		for _, camp := range all {
 			if err == nil && strings.HasPrefix(camp.ID, typed) {
 				out = append(out, camp.ID+"\t"+camp.State)
+			}
+		}
+	})
+	return out, noFiles
+}
+
+func (a *app) operatorNames(cmd *cobra.Command, args []string, typed string) (out []string, _ cobra.ShellCompDirective) {
+	switch {
+	case len(args) == 1 && cmd.Name() == "role":
+		return httpapi.Roles(), noFiles
+	case len(args) > 0:
+		return nil, noFiles
+	}
+	a.quickly(func(ctx context.Context, c *httpapi.Client) {
+		all, err := c.Operators(ctx)
+		for _, o := range all {
+			if err == nil && strings.HasPrefix(o.Name, typed) {
+				out = append(out, o.Name+"\t"+o.Role)
 			}
 		}
 	})

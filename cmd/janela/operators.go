@@ -125,12 +125,6 @@ func newOperatorRole(a *app) *cobra.Command {
 		Short: "Give an operator another role, at once",
 		Long:  "Gives an operator another role: viewer looks, operator also changes, approver also lets plans be sent. It counts from his next click on.",
 		Args:  cobra.ExactArgs(2),
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) == 1 {
-				return httpapi.Roles(), noFiles
-			}
-			return nil, noFiles
-		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.ask(func(ctx context.Context, c *httpapi.Client) error {
 				out, err := c.SetRole(ctx, args[0], args[1])

@@ -118,13 +118,16 @@ func decodes(t *testing.T, at, text string) {
 		return
 	}
 	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "secrets"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{"token", "app-secret", "verify-token"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("secret\n"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "secrets", name), []byte("secret\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	path := filepath.Join(dir, "config.toml")
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "/etc/janela/", dir+"/")), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := daemon.Load(path, nil); err != nil {
@@ -157,7 +160,7 @@ func play(t *testing.T, bin, name string, blocks []block) {
 		listens, manages = daemonOf(t, bin, dir)
 		prelude = fmt.Sprintf(before, allScopes, manages, listens)
 	}
-	for _, sub := range []string{"backup", "etc"} {
+	for _, sub := range []string{"backup", "etc/secrets"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			t.Fatal(err)
 		}

@@ -109,6 +109,33 @@ func TestInstallingIsThreeCommands(t *testing.T) {
 	}
 }
 
+// Secrets have one place, beside config.toml: where janela connect writes them.
+func TestSecretsHaveOnePlace(t *testing.T) {
+	said := regexp.MustCompile(`(?m)^[# ]*(token|app_secret|verify_token)_file = "([^"]*)"`)
+	seen := 0
+	for _, name := range []string{"README.md", "README.pt-BR.md", "config.toml", "packaging/config.toml", "docs/config.md", "docs/first-day.md", "docs/systemd.md", "docs/privacy.md"} {
+		text := repoFile(t, name)
+		for _, m := range said.FindAllStringSubmatch(text, -1) {
+			file := strings.ReplaceAll(m[1], "_", "-")
+			if m[2] != "secrets/"+file && m[2] != "secrets/"+file+"-2" && m[2] != "$CREDENTIALS_DIRECTORY/"+file {
+				t.Errorf("%s has %s elsewhere than janela connect: %s", name, m[1], m[2])
+			}
+			seen++
+		}
+		for _, old := range []string{"/etc/janela/token", "/etc/janela/app-secret", "/etc/janela/verify-token"} {
+			if strings.Contains(text, old) {
+				t.Errorf("%s still says %s", name, old)
+			}
+		}
+	}
+	if seen < 16 {
+		t.Errorf("only %d were found", seen)
+	}
+	if script := repoFile(t, "testdata/script/cli/connect.txtar"); !strings.Contains(script, `grep 'token_file = "secrets/token"' config.toml`) {
+		t.Error("no script looks where janela connect writes the token")
+	}
+}
+
 // The unit runs what the program understands, and waits longer than it does.
 func TestUnitIsTrue(t *testing.T) {
 	text := repoFile(t, "packaging/janela.service")

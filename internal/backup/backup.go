@@ -203,7 +203,7 @@ const form = "janela-20060102T150405Z.db"
 
 var (
 	named   = regexp.MustCompile(`^janela-\d{8}T\d{6}Z\.db$`)
-	partial = regexp.MustCompile(`^\.janela-\d{8}T\d{6}Z\.db-[0-9]+\.partial$`)
+	partial = regexp.MustCompile(`^\.janela-\d{8}T\d{6}Z\.db-[0-9]+\.partial(-journal)?$`)
 )
 
 // file is a backup that lies there.

@@ -14,7 +14,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+
+	"janela/internal/failpoint"
 )
 
 // Copy is a database in a file of its own that was looked through: a backup.
@@ -207,10 +210,15 @@ func copyOf(ctx context.Context, src *conn, to string, hurry func() bool) (out C
 	if _, err := os.Lstat(to); err == nil {
 		return out, fmt.Errorf("store: %s: %w; a backup never writes over a file", to, fs.ErrExist)
 	}
+	sweep(filepath.Join(filepath.Dir(to), "."+filepath.Base(to)+"-*"+partial+"*"))
 	f, err := os.CreateTemp(filepath.Dir(to), "."+filepath.Base(to)+"-*"+partial) // mode 0600
 	if err != nil {
 		return out, fmt.Errorf("store: make the backup's file: %w", err)
 	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return out, errors.Join(fmt.Errorf("store: lock the backup's file: %w", err), f.Close(), os.Remove(f.Name()))
+	}
+	failpoint.Hit("store.copy.made")
 	defer func() {
 		err = errors.Join(err, f.Close())
 		if err != nil {
@@ -221,18 +229,40 @@ func copyOf(ctx context.Context, src *conn, to string, hurry func() bool) (out C
 	if err != nil {
 		return out, err
 	}
+	failpoint.Hit("store.copy.filled")
 	if out, err = settleCopy(ctx, f.Name(), want.Rows); err != nil {
 		return out, err
 	}
+	failpoint.Hit("store.copy.looked_through")
 	if err := f.Sync(); err != nil {
 		return out, fmt.Errorf("store: bring the backup to disk: %w", err)
 	}
 	out.File = to
+	if err := failpoint.Err("store.copy.synced"); err != nil {
+		return out, err
+	}
 	return out, publish(f.Name(), to)
 }
 
 // partial ends the name of a copy that is not whole.
 const partial = ".partial"
+
+// sweep removes what processes that were killed in the middle have left behind.
+// Whoever still works on such a file has it locked; SQLite's own locks are of
+// another kind.
+func sweep(pattern string) {
+	names, _ := filepath.Glob(pattern)
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			continue
+		}
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			_ = os.Remove(name)
+		}
+		_ = f.Close()
+	}
+}
 
 // fill copies every page of one snapshot, and counts what the snapshot has.
 func fill(ctx context.Context, src *conn, f *os.File, hurry func() bool) (want Copy, err error) {
@@ -265,6 +295,9 @@ func copyPagesOf(ctx context.Context, src, dst *conn, f *os.File, hurry func() b
 		if unsynced += copyPages << 12; unsynced >= syncEvery {
 			unsynced = 0
 			err = f.Sync()
+		}
+		if err == nil {
+			err = failpoint.Err("store.copy.step")
 		}
 		if err == nil && src.reading.over.Load() {
 			err = ErrTooLong
@@ -311,6 +344,7 @@ func publish(tmp, to string) error {
 	err := os.Link(tmp, to)
 	switch {
 	case err == nil:
+		failpoint.Hit("store.copy.linked")
 		err = os.Remove(tmp)
 	case errors.Is(err, fs.ErrExist):
 	default: // a file system without hard links
@@ -320,6 +354,7 @@ func publish(tmp, to string) error {
 			err = os.Rename(tmp, to)
 		}
 	}
+	failpoint.Hit("store.copy.named")
 	if err == nil {
 		err = syncDir(filepath.Dir(to))
 	}

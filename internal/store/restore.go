@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"janela/internal/failpoint"
 )
 
 // RestoreConfig says what to put back.
@@ -50,24 +52,32 @@ func Restore(ctx context.Context, cfg RestoreConfig) (out Put, err error) {
 	if _, err := Inspect(ctx, cfg.From); err != nil {
 		return out, err
 	}
+	failpoint.Hit("store.restore.locked")
+	for _, left := range []string{cfg.Path + ".restore-*", filepath.Join(filepath.Dir(cfg.Path), "."+filepath.Base(cfg.Path)+".restore-*"+partial+"*")} {
+		sweep(left) // of a restore that was killed
+	}
 	tmp := fmt.Sprintf("%s.restore-%d", cfg.Path, os.Getpid())
 	defer func() { _ = os.Remove(tmp) }()
 	if out.Copy, err = backupFile(ctx, cfg.From, tmp, true); err != nil {
 		return out, err
 	}
+	failpoint.Hit("store.restore.copied")
 	if out.Commits, err = markRestored(cfg, tmp); err != nil {
 		return out, err
 	}
+	failpoint.Hit("store.restore.marked")
 	if err := own(cfg.Path, tmp, cfg.Path+".lock"); err != nil {
 		return out, err
 	}
 	if out.Aside, err = aside(cfg); err != nil {
 		return out, err
 	}
+	failpoint.Hit("store.restore.aside")
 	out.File = cfg.Path
 	if err := os.Rename(tmp, cfg.Path); err != nil {
 		return out, fmt.Errorf("store: put the backup in place: %w", err)
 	}
+	failpoint.Hit("store.restore.placed")
 	return out, syncDir(filepath.Dir(cfg.Path))
 }
 
@@ -123,17 +133,23 @@ func own(path string, files ...string) error {
 	return nil
 }
 
-// aside keeps what was there under another name: the log first, then the
-// database. Between the two there is a database without its log, which the next
-// start would notice.
+// aside keeps what was there under another name. Its log is brought home first,
+// so that what stands there is whole at every moment; where a damaged database
+// does not let that be done, the log goes before it, and between the two there is
+// a database without its log, which the next start would notice.
 func aside(cfg RestoreConfig) (string, error) {
 	if _, err := os.Lstat(cfg.Path); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
 	name := cfg.Path + ".before-restore-" + cfg.Now.UTC().Format("20060102T150405Z")
-	if _, err := os.Lstat(name); err == nil {
-		return "", fmt.Errorf("store: %s: %w; wait a second", name, fs.ErrExist)
+	for first, n := name, 2; ; n++ { // two in one second, the first of which was killed
+		if _, err := os.Lstat(name); err != nil {
+			break
+		}
+		name = fmt.Sprintf("%s-%d", first, n)
 	}
+	_ = bringHome(cfg.Path)
+	failpoint.Hit("store.restore.home")
 	err := os.Rename(cfg.Path+"-wal", name+"-wal")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("store: put the write-ahead log aside: %w", err)
@@ -141,6 +157,7 @@ func aside(cfg RestoreConfig) (string, error) {
 	if err := os.Remove(cfg.Path + "-shm"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("store: remove the index of the write-ahead log: %w", err)
 	}
+	failpoint.Hit("store.restore.log_aside")
 	// A second name, so that there is a database at every moment; where a file
 	// system knows none, it is moved.
 	if err := os.Link(cfg.Path, name); err != nil {
@@ -150,4 +167,18 @@ func aside(cfg RestoreConfig) (string, error) {
 		}
 	}
 	return name, nil
+}
+
+// bringHome writes what the write-ahead log holds into the database, and ends the
+// log. Nobody else has it open.
+func bringHome(path string) error {
+	c, err := newConn(writerDSN(path), nil)
+	if err != nil {
+		return err
+	}
+	busy, err := c.value("PRAGMA wal_checkpoint(TRUNCATE)")
+	if err == nil && busy != "0" {
+		err = errors.New("the write-ahead log is in use")
+	}
+	return errors.Join(err, c.close()) // the last one to close it removes the log
 }

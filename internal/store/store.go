@@ -41,7 +41,7 @@ type DB struct {
 	clock   *clock
 	onJump  func(*Tx, Jump) error
 	lock    *flock.Flock
-	free    chan *conn // idle readers
+	free    idleReaders
 	readers []*conn
 	copying atomic.Pointer[conn] // makes a backup; nil: none is under way
 	upgrade *Upgrade             // nil: the schema was the newest
@@ -93,7 +93,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		stall:  stall{born: time.Now()},
 		epoch:  epochFile{path: cfg.Path + ".epoch"},
 		quit:   make(chan struct{}),
-		free:   make(chan *conn, maxReaders),
+		free:   idleReaders{tickets: make(chan struct{}, maxReaders)},
 	}
 	db.wakes.subscribers = map[Topic][]chan struct{}{}
 	held, err := db.lock.TryLock()
@@ -138,12 +138,37 @@ func (db *DB) open(ctx context.Context, file string) error {
 		if err != nil {
 			return errors.Join(fmt.Errorf("store: open %s for reading: %w", file, err), w.close())
 		}
-		db.free <- r
+		db.free.put(r)
 		db.readers = append(db.readers, r)
 	}
 	writer := &writer{db: db, conn: w, ids: ids}
 	db.done.Go(writer.run)
 	return nil
+}
+
+// idleReaders are the connections that nobody reads with. The one that read last
+// is taken first: what it has in memory is most likely still true, where nothing
+// was committed meanwhile.
+type idleReaders struct {
+	tickets chan struct{} // one for each; whoever has one may take
+	mu      sync.Mutex
+	idle    []*conn
+}
+
+func (r *idleReaders) take() *conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := len(r.idle) - 1
+	c := r.idle[last]
+	r.idle = r.idle[:last]
+	return c
+}
+
+func (r *idleReaders) put(c *conn) {
+	r.mu.Lock()
+	r.idle = append(r.idle, c)
+	r.mu.Unlock()
+	r.tickets <- struct{}{}
 }
 
 // prepare reads, or on a new database makes, the settings.
@@ -193,7 +218,8 @@ func (db *DB) release() error {
 		errs = append(errs, db.tender.close())
 	}
 	for range db.readers { // waits for every snapshot to end
-		errs = append(errs, (<-db.free).close())
+		<-db.free.tickets
+		errs = append(errs, db.free.take().close())
 	}
 	errs = append(errs, db.epoch.close(), db.lock.Unlock())
 	return errors.Join(errs...)

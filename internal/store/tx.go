@@ -159,23 +159,23 @@ func (s *Snap) prepared(st *Stmt) (*prepared, error) {
 
 // Read runs fn over one consistent state of the database.
 func (db *DB) Read(ctx context.Context, fn func(*Snap) error) error {
-	var c *conn
 	select {
 	case <-db.quit:
 		return db.closedErr()
 	default:
 	}
 	select {
-	case c = <-db.free:
+	case <-db.free.tickets:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-db.quit:
 		return db.closedErr()
 	}
+	c := db.free.take()
 	db.readingBegins(c)
 	defer func() {
 		c.reading.since.Store(0)
-		db.free <- c
+		db.free.put(c)
 	}()
 	if err := c.exec("BEGIN"); err != nil {
 		return fmt.Errorf("store: begin reading: %w", err)

@@ -170,13 +170,21 @@ func askLine(w io.Writer, r *bufio.Reader, question, usual string) (string, erro
 // we would make in it, its owner could not open. -1: it may be used.
 func foreignOwner(dir string) int {
 	info, err := os.Stat(dir)
-	if err != nil || os.Getuid() != 0 {
+	if err != nil {
 		return -1
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
-		return int(st.Uid)
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return -1
 	}
-	return -1
+	return foreign(int(st.Uid), os.Getuid())
+}
+
+func foreign(owner, we int) int {
+	if we != 0 || owner == 0 {
+		return -1
+	}
+	return owner
 }
 
 // momentary finds the running daemon, or runs one for the moment: its doors

@@ -155,14 +155,20 @@ func (h *house) edited(data []byte) (string, error) {
 	if err := h.sender(e, &want); err != nil {
 		return "", err
 	}
+	return e.Text(), says(h.Path, e.Text(), want)
+}
+
+// says proves that a text which a program has changed says what is meant, and
+// nothing beside it.
+func says(path, text string, want daemon.Config) error {
 	got := daemon.Defaults()
-	if _, problems := tomlfile.Decode(h.Path, []byte(e.Text()), &got); problems.HasErrors() {
-		return "", problems
+	if _, problems := tomlfile.Decode(path, []byte(text), &got); problems.HasErrors() {
+		return problems
 	}
 	if !reflect.DeepEqual(got, want) {
-		return "", errors.New("a change of it would say something else than is meant")
+		return errors.New("a change of it would say something else than is meant")
 	}
-	return e.Text(), nil
+	return nil
 }
 
 // leaveSandbox gives the real account a database of its own: what the sandbox

@@ -14,6 +14,7 @@ import (
 	"janela/internal/daemon"
 	"janela/internal/httpapi"
 	"janela/internal/sandbox"
+	"janela/internal/tomlfile"
 	"janela/internal/whatsapp/cloudapi"
 )
 
@@ -322,5 +323,34 @@ func TestRotateOwnToken(t *testing.T) {
 	}
 	if err := rotate(token, waba); !errors.As(err, &failed) || failed.Step.Name != "permissions" {
 		t.Errorf("a token without a permission: %v", err)
+	}
+}
+
+// A change by which the file would say anything else than is meant is not taken,
+// however little it is; and the file itself, as it was, is.
+func TestAnEditSaysWhatIsMeant(t *testing.T) {
+	text, err := os.ReadFile("../../config.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := daemon.Defaults()
+	if _, problems := tomlfile.Decode("config.toml", text, &want); problems.HasErrors() {
+		t.Fatal(problems)
+	}
+	if err := says("config.toml", string(text), want); err != nil {
+		t.Errorf("the file itself: %v", err)
+	}
+	for before, after := range map[string]string{`name = "loja"`: `name = "loja2"`, `senders = 64`: `senders = 63`, `latency = "40ms"`: `latency = "41ms"`} {
+		changed := strings.Replace(string(text), before, after, 1)
+		if changed == string(text) {
+			t.Fatalf("config.toml does not say %s", before)
+		}
+		if err := says("config.toml", changed, want); err == nil || !strings.Contains(err.Error(), "something else than is meant") {
+			t.Errorf("%s is taken for %s: %v", after, before, err)
+		}
+	}
+	var problems tomlfile.Problems
+	if err := says("config.toml", string(text)+"\n[http\n", want); !errors.As(err, &problems) {
+		t.Errorf("what cannot be read: %v", err)
 	}
 }

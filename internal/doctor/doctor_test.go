@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -244,15 +245,22 @@ func (p *place) listener() string {
 	return lis.Addr().String()
 }
 
-// closedPort is where nobody listens, and the kernel lets nobody.
+// closedPort is where nobody listens: the port is ours, and closed.
 func closedPort(t *testing.T) string {
 	t.Helper()
-	const port = "127.0.0.1:1"
-	if c, err := net.Dial("tcp", port); err == nil {
-		_ = c.Close()
-		t.Skip("somebody listens on port 1")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return port
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", at.(*syscall.SockaddrInet4).Port)
 }
 
 func (p *place) expires(in time.Duration) {

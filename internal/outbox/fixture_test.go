@@ -16,7 +16,7 @@ var (
 	allRows    = store.SQL(`SELECT id, stream_id, run_id, contact_id, state, reason, code, attempt, not_before, deadline, claimed_at,
 		accepted_at, sent_at, delivered_at, read_at, failed_at, held, wamid, in_window, ended_at FROM messages ORDER BY id`)
 	allTallies = store.SQL(`SELECT stream_id, state, reason, n FROM tallies WHERE n <> 0`)
-	emptied    = []*store.Stmt{store.SQL(`DELETE FROM messages`), store.SQL(`DELETE FROM tallies`), store.SQL(`DELETE FROM streams`),
+	emptied    = []*store.Stmt{store.SQL(`DELETE FROM messages`), store.SQL(`DELETE FROM tallies`), store.SQL(`DELETE FROM message_hours`), store.SQL(`DELETE FROM streams`),
 		store.SQL(`DELETE FROM contacts`), store.SQL(`DELETE FROM holds`)}
 )
 

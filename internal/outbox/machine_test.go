@@ -73,6 +73,9 @@ func (m *machine) do(rt *rapid.T, fn func(*store.Tx) error) {
 // tick lets even milliseconds pass; statuses bear odd ones.
 func (m *machine) tick(rt *rapid.T) {
 	m.wall = m.wall.Add(time.Duration(2*rapid.IntRange(0, 5).Draw(rt, "ticks")) * time.Millisecond)
+	if rapid.IntRange(0, 30).Draw(rt, "hour") == 30 {
+		m.wall = m.wall.Add(time.Hour)
+	}
 	m.model.now = millis(m.wall)
 }
 
@@ -525,7 +528,41 @@ func (m *machine) check(rt *rapid.T) {
 	if sum != int64(len(rows)) {
 		rt.Fatalf("%d messages, and the tallies add up to %d", len(rows), sum)
 	}
+	m.hours(rt)
 	m.kept(rt, rows)
+}
+
+// hours compares what is counted by the hour with the messages made since then, of
+// some hour.
+func (m *machine) hours(rt *rapid.T) {
+	from := m.wall.Add(-time.Duration(rapid.IntRange(0, 4).Draw(rt, "back")) * time.Hour)
+	want := map[LaneTally]int64{}
+	for id, r := range m.model.rows {
+		if store.IDTime(id).Before(from.Truncate(time.Hour)) {
+			continue
+		}
+		k := LaneTally{Lane: m.model.streams[r.Stream].Lane, Tally: Tally{State: r.State, Reason: reasonOf(r.State, r.Reason)}}
+		want[k]++
+	}
+	got := map[LaneTally]int64{}
+	err := m.Read(context.Background(), func(q *store.Snap) error {
+		since, all, err := MadeSince(q, from)
+		if !since.Equal(from.Truncate(time.Hour)) {
+			rt.Fatalf("counted since %s, want the hour of %s", since, from)
+		}
+		for _, t := range all {
+			n := t.N
+			t.N = 0
+			got[t] = n
+		}
+		return err
+	})
+	if err != nil {
+		rt.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		rt.Fatalf("since %s:\n%s", from, diff)
+	}
 }
 
 // kept looks at the database alone, at what no step may do: bring a message from

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"janela/internal/conversations"
+	"janela/internal/outbox"
 	"janela/internal/sandbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -63,7 +64,7 @@ func (w *world) invariants() (bad []error) {
 	if w.meta.box == nil {
 		return nil
 	}
-	for _, check := range []func() error{w.noneTwice, w.sendsHaveRows, w.sendsHadConsent, w.allSettled, w.talliesAdd, w.callbacksApplied, w.ledgerIsPure, w.nothingLeaks, w.codesNowhere, w.smsIsSound} {
+	for _, check := range []func() error{w.noneTwice, w.sendsHaveRows, w.sendsHadConsent, w.allSettled, w.talliesAdd, w.hoursAdd, w.callbacksApplied, w.ledgerIsPure, w.nothingLeaks, w.codesNowhere, w.smsIsSound} {
 		if err := check(); err != nil {
 			bad = append(bad, err)
 		}
@@ -186,6 +187,45 @@ func (w *world) talliesAdd() error {
 		GROUP BY 1, 2, 3 HAVING SUM(a) <> SUM(b)`)
 	if err == nil && len(wrong) > 0 {
 		err = fmt.Errorf("tallies differ from messages (stream | state | reason | tally | messages):\n%s", strings.Join(wrong, "\n"))
+	}
+	return err
+}
+
+// hoursAdd: what is counted by the hour are the messages and codes that were made
+// in it, as far back as it is kept.
+func (w *world) hoursAdd() error {
+	const reason = "CASE WHEN m.state IN ('refused','cancelled','failed','expired','unknown') THEN m.reason ELSE '' END"
+	kept := time.Now().Add(-outbox.KeepHours).UnixMilli()/3600000 + 2
+	wrong, err := w.rows(`SELECT 'h' || hour, lane, state, reason, SUM(a), SUM(b) FROM (
+		SELECT hour, lane, state, reason, n AS a, 0 AS b FROM message_hours UNION ALL
+		SELECT (m.id / 1024 + 1577836800000) / 3600000, s.lane, m.state, ` + reason + `, 0, count(*) FROM messages m JOIN streams s ON s.id = m.stream_id WHERE s.dry_run = 0 GROUP BY 1, 2, 3, 4 UNION ALL
+		SELECT (m.id / 1024 + 1577836800000) / 3600000, s.lane, m.state, ` + reason + `, 0, count(*) FROM past_messages m JOIN streams s ON s.id = m.stream_id WHERE s.dry_run = 0 GROUP BY 1, 2, 3, 4)
+		WHERE hour >= ` + strconv.FormatInt(kept, 10) + ` GROUP BY 1, 2, 3, 4 HAVING SUM(a) <> SUM(b)`)
+	if err == nil && len(wrong) > 0 {
+		return fmt.Errorf("hours differ from messages (hour | lane | state | reason | counted | messages):\n%s", strings.Join(wrong, "\n"))
+	}
+	if err != nil {
+		return err
+	}
+	// Challenges go a day after they ended.
+	since := strconv.FormatInt(time.Now().Add(-22*time.Hour).UnixMilli()/3600000, 10)
+	wrong, err = w.rows(`SELECT 'h' || hour, purpose, state, reason, stage, decoy, SUM(a), SUM(b) FROM (
+		SELECT hour, purpose, state, reason, stage, decoy, n AS a, 0 AS b FROM code_hours UNION ALL
+		SELECT created_at / 3600000, purpose, state, reason, stage, decoy, 0, count(*) FROM challenges GROUP BY 1, 2, 3, 4, 5, 6)
+		WHERE hour >= ` + since + ` GROUP BY 1, 2, 3, 4, 5, 6 HAVING SUM(a) <> SUM(b)`)
+	if err == nil && len(wrong) > 0 {
+		return fmt.Errorf("hours differ from codes (hour | purpose | state | reason | stage | decoy | counted | codes):\n%s", strings.Join(wrong, "\n"))
+	}
+	if err != nil {
+		return err
+	}
+	wrong, err = w.rows(`SELECT c.id, c.stage FROM challenges c WHERE c.decoy = 0 AND (c.stage >= 2) <> EXISTS (
+		SELECT 1 FROM code_sends s JOIN messages m ON m.id = s.message_id WHERE s.challenge_id = c.id AND (m.delivered_at > 0 OR m.read_at > 0))
+		OR c.decoy = 0 AND (c.stage >= 1) <> (EXISTS (SELECT 1 FROM code_sends s JOIN messages m ON m.id = s.message_id
+			WHERE s.challenge_id = c.id AND (m.accepted_at > 0 OR m.sent_at > 0 OR m.delivered_at > 0 OR m.read_at > 0))
+			OR EXISTS (SELECT 1 FROM code_fallbacks f WHERE f.challenge_id = c.id AND f.state = 'sent'))`)
+	if err == nil && len(wrong) > 0 {
+		err = fmt.Errorf("the stage of a code is not that of its messages:\n%s", strings.Join(wrong, "\n"))
 	}
 	return err
 }

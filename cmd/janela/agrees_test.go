@@ -7,9 +7,11 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -44,14 +46,103 @@ func agreesCmd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Logf("%d rows agree in %v", len(a), shared)
 }
 
-// answered reads a list of the API to its end, two rows a page.
-func answered(ts *testscript.TestScript, key, path string) (rows []map[string]any) {
+// matchesCmd runs "matches KEY PATH COMMAND…": what the command prints as JSON and
+// what the API answers are the same, but for what moves by itself and what the API
+// masks. A path of "lookup PERSON" is asked by POST.
+func matchesCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: matches KEY PATH COMMAND…")
+	}
+	ts.Check(ts.Exec(args[2], append(args[3:], "-o", "json")...))
+	var printed, told any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &printed))
+	method, path, body := http.MethodGet, args[1], ""
+	if of, ok := strings.CutPrefix(path, "lookup:"); ok {
+		method, path, body = http.MethodPost, "/v1/contacts/lookup", fmt.Sprintf(`{"of":%q}`, of)
+	}
+	status, text := asked(ts, args[0], method, path, body)
+	if status != http.StatusOK {
+		ts.Fatalf("%s: %d %s", path, status, text)
+	}
+	ts.Check(json.Unmarshal(text, &told))
+	still(printed)
+	still(told)
+	a, err := json.MarshalIndent(printed, "", " ")
+	ts.Check(err)
+	b, err := json.MarshalIndent(told, "", " ")
+	ts.Check(err)
+	if diff := cmp.Diff(string(a), string(b)); diff != "" {
+		ts.Fatalf("- command, + API:\n%s", diff)
+	}
+}
+
+// sameCSVCmd runs "same-csv KEY PATH COMMAND…": both give the same bytes, and more
+// than a header; where the API masks a number, all but its middle is the same, and all but what a
+// rejected cell was.
+func sameCSVCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: same-csv KEY PATH COMMAND…")
+	}
+	ts.Check(ts.Exec(args[2], args[3:]...))
+	printed := ts.ReadFile("stdout")
+	status, told := asked(ts, args[0], http.MethodGet, args[1], "")
+	if strings.Contains(string(told), "…") {
+		printed = detailCell.ReplaceAllString(phoneCell.ReplaceAllString(printed, ";'$1…$2;"), "$1;")
+	}
+	if diff := cmp.Diff(printed, string(told)); status != http.StatusOK || diff != "" || strings.Count(printed, "\n") < 2 {
+		ts.Fatalf("%d, %d lines; - command, + API:\n%s", status, strings.Count(printed, "\n"), diff)
+	}
+}
+
+var (
+	phoneCell  = regexp.MustCompile(`;(\+\d\d)\d+(\d\d);`)
+	detailCell = regexp.MustCompile(`(;rejected;\w+;;[^;:]+): [^;]*;`)
+)
+
+// still takes out of an answer what moves by itself, and what the API masks.
+func still(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, one := range v {
+			still(one)
+		}
+	case map[string]any:
+		for _, name := range []string{"now", "health", "per_second", "answer_ms", "requests", "window", "since", "phone", "to_masked", "value", "repairs", "opened_by_wamid", "heard_since"} {
+			delete(v, name)
+		}
+		if _, paced := v["allowed"]; paced {
+			delete(v, "text")
+		}
+		for _, one := range v {
+			still(one)
+		}
+	}
+}
+
+// asked makes one request of the running daemon's public face.
+func asked(ts *testscript.TestScript, key, method, path, body string) (status int, text []byte) {
 	log, err := os.ReadFile(running(ts).log)
 	ts.Check(err)
 	at := public.FindSubmatch(log)
 	if at == nil {
 		ts.Fatalf("the log does not tell where the daemon listens")
 	}
+	req, err := http.NewRequest(method, "http://"+string(at[1])+path, strings.NewReader(body))
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+key)
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer func() { _ = resp.Body.Close() }()
+	text, err = io.ReadAll(resp.Body)
+	ts.Check(err)
+	return resp.StatusCode, text
+}
+
+// answered reads a list of the API to its end, two rows a page.
+func answered(ts *testscript.TestScript, key, path string) (rows []map[string]any) {
 	join := "?"
 	if strings.Contains(path, "?") {
 		join = "&"
@@ -60,27 +151,23 @@ func answered(ts *testscript.TestScript, key, path string) (rows []map[string]an
 		if strings.HasSuffix(path, "!") { // it has no pages
 			after = ""
 		}
-		url := "http://" + string(at[1]) + strings.TrimSuffix(path, "!")
+		url := strings.TrimSuffix(path, "!")
 		if after != "" {
 			url += join + after
 		}
-		req, err := http.NewRequest(http.MethodGet, url, nil)
-		ts.Check(err)
-		req.Header.Set("Authorization", "Bearer "+key)
-		resp, err := http.DefaultClient.Do(req)
-		ts.Check(err)
-		text, err := io.ReadAll(resp.Body)
-		ts.Check(err)
-		ts.Check(resp.Body.Close())
-		if resp.StatusCode != http.StatusOK {
-			ts.Fatalf("%s: %d %s", url, resp.StatusCode, text)
+		status, text := asked(ts, key, http.MethodGet, url, "")
+		if status != http.StatusOK {
+			ts.Fatalf("%s: %d %s", url, status, text)
 		}
 		var v any
 		ts.Check(json.Unmarshal(text, &v))
 		rows = append(rows, rowsOf(v)...)
 		page, _ := v.(map[string]any)
 		next, ok := page["next"].(string)
-		if !ok {
+		if id, isID := page["next"].(float64); isID {
+			next, ok = fmt.Sprintf("%.0f", id), true
+		}
+		if !ok || after == "" {
 			return rows
 		}
 		after = "limit=2&after=" + next
@@ -101,7 +188,7 @@ func rowsOf(v any) (out []map[string]any) {
 			}
 		}
 	case map[string]any:
-		for _, name := range []string{"campaigns", "runs", "holds", "templates", "conversations", "entries", "rows", "people", "reviews", "callbacks", "counts"} {
+		for _, name := range []string{"campaigns", "runs", "holds", "templates", "conversations", "entries", "rows", "people", "reviews", "callbacks", "counts", "messages"} {
 			if list, ok := v[name].([]any); ok {
 				return rowsOf(list)
 			}

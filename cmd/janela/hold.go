@@ -115,9 +115,9 @@ func newHolds(a *app) *cobra.Command {
 			}
 			var rows [][]string
 			for _, h := range all {
-				rows = append(rows, []string{number(h.ID), h.Scope, h.Target, h.State, h.Reason, h.Detail, h.Actor, stamp(h.Since), stamp(h.Until)})
+				rows = append(rows, []string{number(h.ID), h.Scope, h.Target, h.State, h.Reason, h.Detail, h.Actor, stamp(h.Since), stamp(h.Until), h.Ends})
 			}
-			return printRows(cmd.OutOrStdout(), as, []string{"id", "scope", "target", "state", "reason", "detail", "by", "since", "until"}, rows, all)
+			return printRows(cmd.OutOrStdout(), as, []string{"id", "scope", "target", "state", "reason", "detail", "by", "since", "until", "ends"}, rows, all)
 		})
 	}
 	return cmd

@@ -13,7 +13,7 @@ import (
 
 func newOTP(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "otp", Short: "Look after one-time codes"}
-	cmd.AddCommand(newDoctor(a), newUnlock(a), newRotateKey(a))
+	cmd.AddCommand(newDoctor(a), newUnlock(a), newRotateKey(a), newOTPFunnel(a))
 	return cmd
 }
 

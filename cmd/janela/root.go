@@ -43,7 +43,7 @@ func newRoot() *cobra.Command {
 	root.PersistentPreRunE = refuseSocket
 	root.AddCommand(newServe(a), newInit(), newSandbox(), newVersion(), newMan(),
 		newPlan(a), newCheck(a), newCampaigns(a), newWhy(a), newOptin(a), newDossier(a), newForget(a), newTemplates(a), newConversations(a), newReply(a),
-		newHold(a), newRelease(a), newHolds(a), newUnknown(a), newUndeliverable(a), newCallbacks(a), newAudit(a), newStatus(a), newClock(a), newRecover(a), newBackup(a), newRestore(a), newReload(a), newHealthcheck(a), newKeys(a), newOperators(a), newConsole(a), newOTP(a), newHooks(a), newConnectMeta(a), newHouseDoctor(a), newTop(a), newExitCodes(), newConfig(), newOpenAPI(), newBench())
+		newHold(a), newRelease(a), newHolds(a), newUnknown(a), newUndeliverable(a), newCallbacks(a), newAudit(a), newStatus(a), newClock(a), newRecover(a), newBackup(a), newRestore(a), newReload(a), newHealthcheck(a), newKeys(a), newOperators(a), newConsole(a), newOTP(a), newHooks(a), newConnectMeta(a), newHouseDoctor(a), newTop(a), newToday(a), newContacts(a), newExitCodes(), newConfig(), newOpenAPI(), newBench())
 	a.complete(root)
 	return root
 }

@@ -60,7 +60,8 @@ test_numbers = ["+5511900000001"]
 //	until RE CMD…     run a command again until its output matches, 10 s at most
 //	capture VAR RE    keep what the group in RE finds in stdout
 //	clean             nothing logged by the daemon names a full number
-//	agrees KEY PATH LEAST CMD…   the command's list and the API's have the same numbers
+//	same-csv KEY PATH CMD…       the command and the API write the same CSV
+//	matches KEY PATH CMD…        what the command prints as JSON is what the API answers, but what is masked or moves
 //	agrees KEY PATH LEAST CMD…  the list of a command and that of the API have the same numbers
 //	clone             brings the repository's own config.toml and campaigns.d
 //	meta start FLAGS  a sandbox of its own stands for Meta, at $META
@@ -98,7 +99,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": serveCmd, "stop": stopCmd, "inbound": inboundCmd, "sandbox": sandboxCmd, "exits": exitsCmd, "until": untilCmd, "capture": captureCmd, "clean": cleanCmd,
-			"hangup": hangupCmd, "agrees": agreesCmd, "clone": cloneCmd, "readme": readmeCmd, "meta": metaCmd, "port": portCmd, "firstday": firstdayCmd,
+			"hangup": hangupCmd, "agrees": agreesCmd, "matches": matchesCmd, "same-csv": sameCSVCmd, "clone": cloneCmd, "readme": readmeCmd, "meta": metaCmd, "port": portCmd, "firstday": firstdayCmd,
 		},
 	})
 }

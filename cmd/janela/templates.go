@@ -19,7 +19,7 @@ func newTemplates(a *app) *cobra.Command {
 	sync := &cobra.Command{Use: "sync", Short: "Ask Meta for the templates and numbers now", Args: cobra.NoArgs}
 	as3 := outputFlag(sync, asTable, asCSV, asJSON)
 	sync.RunE = func(cmd *cobra.Command, _ []string) error { return a.templates(cmd.OutOrStdout(), as3, true) }
-	cmd.AddCommand(list, sync)
+	cmd.AddCommand(list, sync, newTemplateShow(a))
 	return cmd
 }
 
@@ -31,12 +31,18 @@ func (a *app) templates(w io.Writer, as *format, sync bool) error {
 		}
 		var rows [][]string
 		for _, t := range all {
-			status := string(t.Status)
-			if t.Missing {
-				status = "not listed any more"
-			}
-			rows = append(rows, []string{t.Name + "/" + t.Language, string(t.Category), status, t.Quality, t.Rejected, stamp(t.Changed), t.Account})
+			rows = append(rows, templateRow(t))
 		}
-		return printRows(w, as, []string{"template", "category", "status", "quality", "rejected", "changed", "account"}, rows, all)
+		return printRows(w, as, templateHeader, rows, all)
 	})
+}
+
+var templateHeader = []string{"template", "category", "status", "quality", "rejected", "changed", "account"}
+
+func templateRow(t httpapi.Template) []string {
+	status := string(t.Status)
+	if t.Missing {
+		status = "not listed any more"
+	}
+	return []string{t.Name + "/" + t.Language, string(t.Category), status, t.Quality, t.Rejected, stamp(t.Changed), t.Account}
 }

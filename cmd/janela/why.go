@@ -137,11 +137,7 @@ func (s *sections) person(p *httpapi.WhyPerson) error {
 		rows = append(rows, conversationRow(c))
 	}
 	s.table("open conversations", conversationHeader, rows)
-	rows = nil
-	for _, m := range p.Messages {
-		rows = append(rows, []string{number(m.ID), stamp(m.At), m.Campaign, string(m.Category), m.Template, string(m.State), m.Reason, m.Text})
-	}
-	s.table("latest messages", []string{"message", "at", "campaign", "category", "template", "state", "reason", "that is"}, rows)
+	s.table("latest messages", messageHeader, messageRows(p.Messages))
 	return s.err
 }
 

@@ -3,7 +3,6 @@ package campaigns
 import (
 	"container/heap"
 	"context"
-	"errors"
 	"slices"
 
 	"janela/internal/store"
@@ -229,35 +228,4 @@ func page[T any, P store.Row[T]](ctx context.Context, db *store.DB, s *store.Stm
 type ReportPlace struct {
 	Rejects bool
 	Last    int64 // id of the message, or line
-}
-
-// scanned bounds the rows that one page of a report looks at: of a filter that
-// takes few, a page may have fewer than asked for.
-const scanned = 5 * reportRows
-
-// ReportPage returns at most limit rows that the request takes, behind a place and
-// by id, and the place of the next page; more is false after the last.
-func (c *Campaigns) ReportPage(ctx context.Context, req ReportRequest, from ReportPlace, limit int) (rows []ReportRow, run int64, next ReportPlace, more bool, err error) {
-	_, record, err := c.reported(ctx, req)
-	if err != nil {
-		return nil, 0, from, false, err
-	}
-	run, next = record.ID, from
-	full := errors.New("the page is full")
-	seen := 0
-	err = c.reportFrom(ctx, run, req, from, func(r ReportRow, at ReportPlace, wanted bool) error {
-		if len(rows) == limit || seen == scanned {
-			return full
-		}
-		seen++
-		next = at
-		if wanted {
-			rows = append(rows, r)
-		}
-		return nil
-	})
-	if errors.Is(err, full) {
-		return rows, run, next, true, nil
-	}
-	return rows, run, next, false, err
 }

@@ -114,7 +114,7 @@ func campaignEndpoints() []*endpoint {
 			replies: []reply{{status: http.StatusAccepted, body: testReply{}, location: true}}, codes: append([]string{codeKeyMissing, codeKeyInFlight, codeKeyReused}, refusable...),
 			run: (*call).testCampaign},
 		{method: http.MethodGet, path: "/v1/campaigns/{campaign}/report", scope: access.ScopeCampaignRead, id: "report-campaign", part: partCampaigns, title: "What became of every row, in pages",
-			about: "Messages in the order of their ids, then rows that became none. A page of a filter that takes few may have fewer rows than asked for, or none: `next` says whether there are more.",
+			about: "Messages in the order of their ids, then rows that became none. A page is full, unless 50,000 rows were looked at for it: with a filter that takes few of very many it may then have fewer, or none, and `next` goes on behind them.",
 			query: reportQuery{}, replies: []reply{{status: http.StatusOK, body: reportPage{}}}, codes: []string{otp.CodeMalformed, otp.CodeNotFound}, run: (*call).reportCampaign},
 		{method: http.MethodGet, path: "/v1/campaigns/{campaign}/report.csv", scope: access.ScopeCampaignRead, id: "report-campaign-csv", part: partCampaigns, title: "What became of every row, as CSV",
 			about: "All rows at once, separated by semicolons, streamed. An answer that breaks off has no end of its last chunk.",

@@ -26,7 +26,7 @@ func (a *app) ask(fn func(ctx context.Context, c *httpapi.Client) error) error {
 	defer stop()
 	c, done, err := a.connect(ctx)
 	if err != nil {
-		return err
+		return failure{err}
 	}
 	err = fn(ctx, c)
 	if closeErr := done(); err == nil {

@@ -2,18 +2,23 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
+	"janela/internal/daemon"
 	"janela/internal/httpapi"
 	"janela/internal/outbox"
 	"janela/internal/tomlfile"
@@ -140,7 +145,16 @@ func TestHints(t *testing.T) {
 		{"optin show", &httpapi.Problem{Title: "not found", Status: http.StatusNotFound, Code: httpapi.CodeNotFound}, "janela help optin show"},
 		{"reply", &httpapi.Problem{Title: "the request is not valid", Status: http.StatusBadRequest, Code: httpapi.CodeInvalid}, "janela help reply"},
 		{"status", &httpapi.Problem{Title: "something broke", Status: 500, Code: httpapi.CodeInternal}, "janela doctor"},
-		{"unknown resolve", &httpapi.Problem{Title: "refused", Status: 409, Code: httpapi.CodeRefused}, "janela status"},
+		{"unknown resolve", &httpapi.Problem{Title: "refused", Status: 409, Code: httpapi.CodeRefused}, "janela unknown list shows how"},
+		{"hold", &httpapi.Problem{Title: "refused", Status: 409, Code: httpapi.CodeRefused}, "janela status"},
+		{"holds", failure{fs.ErrPermission}, "runuser -u janela -- janela holds"},
+		{"backup", fs.ErrExist, "another name"},
+		{"optin import", &fs.PathError{Op: "open", Path: "x.csv", Err: syscall.ENOENT}, "look at the path"},
+		{"optin import", failure{&fs.PathError{Op: "open", Path: "x.db", Err: syscall.ENOENT}}, "janela doctor --offline"},
+		{"serve", failure{&net.OpError{Op: "listen", Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}}, "another address"},
+		{"serve", failure{errors.New("it broke")}, "janela doctor --offline"},
+		{"restore", daemon.ErrLocked, "janela status"},
+		{"status", failure{context.Canceled}, "run janela status again"},
 		{"hold", errors.New("accepts between 1 and 2 arg(s), received 0"), "janela help hold"},
 		{"", errors.New(`unknown command "nonsense" for "janela"`), "janela help"},
 		{"serve", tomlfile.Problems{{File: "config.toml", Line: 1, Column: 1, Message: "wrong"}}, "janela doctor"},

@@ -45,7 +45,7 @@ func serve(a *app) error {
 	defer stop()
 	d, err := daemon.New(ctx, daemon.Options{Config: cfg, Log: log, Level: level, Notify: notify, Version: version()})
 	if err != nil {
-		return err
+		return failure{err}
 	}
 	var hangups sync.WaitGroup
 	defer func() {
@@ -60,7 +60,7 @@ func serve(a *app) error {
 		err = closeErr
 	}
 	if err != nil {
-		return &exitError{1, err}
+		return &exitError{1, failure{err}}
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func (s *Server) acceptClock(w http.ResponseWriter, r *http.Request) error {
 	err := s.cfg.DB.Write(r.Context(), func(tx *store.Tx) (err error) {
 		out = clockOf(tx)
 		if !tx.Wall().Before(tx.Now()) {
-			return refused(CodeRefused, "the clock is not behind the database: there is nothing to accept")
+			return refused(CodeRefused, "the clock is not behind the database: there is nothing to accept").hint("janela clock shows both")
 		}
 		was, is := tx.AcceptWall()
 		if again, err = scheduler.Rewind(tx, is); err != nil {

@@ -67,7 +67,7 @@ func (s *Server) personOperations() map[string]operation {
 }
 
 func noContact() *Problem {
-	return notFound("no contact has this id").hint("janela contacts show also takes a telephone number")
+	return notFound("no contact has this id").hint("janela dossier PHONE shows what is known of a person")
 }
 
 // contact shows a person by id.

@@ -166,7 +166,7 @@ func (s *Server) conversationFilter(r *http.Request) (conversations.Filter, erro
 				return err
 			}
 			if !p.Known {
-				return notFound("nobody here has this number")
+				return notFound("nobody here has this number").hint("janela why PHONE says what is known of a number")
 			}
 			f.Contact = p.Contact
 		}

@@ -111,7 +111,7 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if s.cfg.Ledger == nil {
-		return notFound("the consent ledger is not sealed here")
+		return notFound("the consent ledger is not sealed here").hint("[optin] key_file names the keys; janela doctor looks at them")
 	}
 	var p Person
 	err := s.cfg.DB.Read(r.Context(), func(q *store.Snap) (err error) {

@@ -144,7 +144,7 @@ func (s *Server) definitionOf(from string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", notFound("there is no definition of %q in %s", from, s.cfg.Folder)
+	return "", notFound("there is no definition of %q in %s", from, s.cfg.Folder).hint("janela campaigns list shows those that there are; a path names any file")
 }
 
 func readDefinition(r io.Reader) ([]byte, error) {

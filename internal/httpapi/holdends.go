@@ -22,7 +22,7 @@ func mirrors(h outbox.Hold) *Problem {
 	case guard.ReasonRestored:
 		return refused(CodeRefused, "the database is not the one that ran here last: what it sends may have been sent").hint("janela recover says what is known, and what to do")
 	case reasonCancel:
-		return refused(CodeRefused, "the campaign %s is being cancelled, which is final", h.Target)
+		return refused(CodeRefused, "the campaign %s is being cancelled, which is final", h.Target).hint("janela campaigns show %s says when it is done", h.Target)
 	default:
 		return nil
 	}

@@ -172,7 +172,7 @@ func (s *Server) retryDelivery(w http.ResponseWriter, r *http.Request) error {
 	}
 	err = s.cfg.DB.Write(r.Context(), func(tx *store.Tx) error {
 		if err := s.cfg.Hooks.Retry(tx, id); errors.Is(err, hooks.ErrUnknown) {
-			return notFound("there is no delivery %d: it has arrived, or is no longer kept", id)
+			return notFound("there is no delivery %d: it has arrived, or is no longer kept", id).hint("janela hooks dead TARGET lists what was given up")
 		} else if err != nil {
 			return err
 		}

@@ -106,7 +106,7 @@ func unplanned(err error) error {
 	if p.Code != CodeInternal {
 		return p
 	}
-	return &Problem{Title: "the plan cannot be made", Status: http.StatusServiceUnavailable, Code: CodeInternal, Detail: err.Error()}
+	return (&Problem{Title: "the plan cannot be made", Status: http.StatusServiceUnavailable, Code: CodeInternal, Detail: err.Error()}).hint("janela check --offline looks at the file alone; janela doctor looks what is wrong")
 }
 
 func (s *Server) check(w http.ResponseWriter, r *http.Request) error {

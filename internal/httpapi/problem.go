@@ -91,11 +91,11 @@ func problemOf(err error) *Problem {
 	case errors.Is(err, store.ErrLost):
 		return (&Problem{Title: "somebody else was first", Status: http.StatusConflict, Code: CodeBusy}).hint("look again, and repeat the command")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, store.ErrClosed):
-		return &Problem{Title: "the daemon is stopping, or took too long", Status: http.StatusServiceUnavailable, Code: CodeBusy, Detail: err.Error()}
+		return (&Problem{Title: "the daemon is stopping, or took too long", Status: http.StatusServiceUnavailable, Code: CodeBusy, Detail: err.Error()}).hint("janela status says whether it runs; then look whether it was done, and repeat the command")
 	case store.Unwell(err):
 		return (&Problem{Title: "the database cannot be written", Status: http.StatusServiceUnavailable, Code: CodeBusy}).hint("look at the disk and at /readyz; then repeat the command")
 	default:
-		return &Problem{Title: "something broke", Status: http.StatusInternalServerError, Code: CodeInternal, Detail: err.Error()}
+		return (&Problem{Title: "something broke", Status: http.StatusInternalServerError, Code: CodeInternal, Detail: err.Error()}).hint("janela doctor looks what is wrong; the daemon's log says more")
 	}
 }
 

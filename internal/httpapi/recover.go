@@ -103,7 +103,7 @@ func (s *Server) recover(w http.ResponseWriter, r *http.Request) error {
 	}
 	found, needed := s.cfg.DB.Restored()
 	if !needed {
-		return refused(CodeRefused, "the database is the one that ran here last: there is nothing to recover")
+		return refused(CodeRefused, "the database is the one that ran here last: there is nothing to recover").hint("janela holds lists what stands still, and why")
 	}
 	patient(w)
 	var out Recovery
@@ -129,7 +129,7 @@ func (s *Server) recoverSome(tx *store.Tx, r *http.Request, in RecoverRequest, f
 		return out, err
 	}
 	if !out.Needed {
-		return out, refused(CodeBusy, "somebody else has just recovered it")
+		return out, refused(CodeBusy, "somebody else has just recovered it").hint("janela audit says who")
 	}
 	if in.Confirm {
 		if !out.Expanded {

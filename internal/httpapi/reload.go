@@ -31,9 +31,9 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 	var problems tomlfile.Problems
 	switch {
 	case errors.As(err, &problems):
-		return refused(CodeRefused, "the configuration was not taken; the one before stays:\n%v", err)
+		return refused(CodeRefused, "the configuration was not taken; the one before stays:\n%v", err).hint("correct it, then janela reload")
 	case err != nil:
-		return refused(CodeRefused, "the configuration was not taken; the one before stays: %v", err)
+		return refused(CodeRefused, "the configuration was not taken; the one before stays: %v", err).hint("janela doctor says what is wrong")
 	}
 	if out.Changes == nil {
 		out.Changes = []ReloadChange{}

@@ -182,7 +182,7 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request) error {
 			return refused(CodeRefused, "Meta has not told the telephone number of %s yet", n.Name).hint("janela templates sync asks for it")
 		}
 		if out.Scope != "" && !slices.Contains(n.Scopes(), out.Scope) {
-			return refused(CodeRefused, "the word agrees to messages from %s, and %s is another number", out.Scope, n.Name)
+			return refused(CodeRefused, "the word agrees to messages from %s, and %s is another number", out.Scope, n.Name).hint("leave the number out, or take one of %s", out.Scope)
 		}
 		return nil
 	})

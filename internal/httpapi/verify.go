@@ -39,7 +39,7 @@ type VerifyReply struct {
 // verify compares the consent ledger with its seals.
 func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
 	if s.cfg.Ledger == nil {
-		return notFound("the consent ledger is not sealed here")
+		return notFound("the consent ledger is not sealed here").hint("[optin] key_file names the keys; janela doctor looks at them")
 	}
 	var heads []optin.Head
 	for _, text := range r.URL.Query()["head"] {
@@ -71,7 +71,7 @@ type AcceptReply struct {
 // acceptHead takes the last seal for the head, whatever was known before.
 func (s *Server) acceptHead(w http.ResponseWriter, r *http.Request) error {
 	if s.cfg.Ledger == nil {
-		return notFound("the consent ledger is not sealed here")
+		return notFound("the consent ledger is not sealed here").hint("[optin] key_file names the keys; janela doctor looks at them")
 	}
 	before, now, err := s.cfg.Ledger.Accept(r.Context())
 	if err != nil {

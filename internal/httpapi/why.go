@@ -112,7 +112,7 @@ func messageNamed(q store.Querier, what string) (m outbox.Message, ok bool, err 
 			m, ok, err = outbox.ByWamid(q, whatsapp.Wamid(what), c.ID)
 		}
 		if err == nil && !ok {
-			err = notFound("no message of ours to the person that it names has this wamid; ask for the message's id, or the person")
+			err = notFound("no message of ours to the person that it names has this wamid; ask for the message's id, or the person").hint("janela why PHONE")
 		}
 		return m, ok, err
 	}
@@ -133,7 +133,7 @@ func (s *Server) message(w http.ResponseWriter, r *http.Request) error {
 	err = s.cfg.DB.Read(r.Context(), func(q *store.Snap) error {
 		m, ok, err := outbox.ByID(q, id)
 		if err == nil && !ok {
-			err = notFound("there is no message %d", id)
+			err = notFound("there is no message %d", id).hint("janela why PHONE lists the messages to a person")
 		}
 		out = stateOf(m)
 		return err

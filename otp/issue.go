@@ -23,14 +23,22 @@ var (
 // Issue makes a challenge and queues the message with its code, or says why not
 // with a *Denied: then nothing was written. The same session of a client asking
 // again replaces its own challenge; those of other sessions stand beside it.
-func (o *OTP) Issue(tx *store.Tx, c Caller, r Request) (View, error) {
+func (o *OTP) Issue(tx *store.Tx, c Caller, r Request) (View, error) { return o.Prepare(c, r)(tx) }
+
+// Prepare is Issue in two parts: what needs no transaction, the hashes above all,
+// is done at once, because there is one transaction at a time. The other is to be
+// called once; also a request that cannot be understood is judged there, after
+// what was answered to it before.
+func (o *OTP) Prepare(c Caller, r Request) func(tx *store.Tx) (View, error) {
 	a, err := o.understand(c, r)
-	var v View
-	if err == nil {
-		v, err = o.issue(tx, c, r, a)
+	return func(tx *store.Tx) (View, error) {
+		var v View
+		if err == nil {
+			v, err = o.issue(tx, c, r, a)
+		}
+		o.countAsked(tx, r, a.ask.country, err)
+		return v, err
 	}
-	o.countAsked(tx, r, a.ask.country, err)
-	return v, err
 }
 
 func (o *OTP) issue(tx *store.Tx, c Caller, r Request, a asked) (View, error) {

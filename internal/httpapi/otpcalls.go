@@ -12,7 +12,10 @@ import (
 func (c *call) request() (answer, error) {
 	return c.send("otp", func(body []byte) (sending, error) {
 		in, err := readRequest(body)
-		return func(tx *store.Tx) (otp.View, error) { return c.otp.Issue(tx, c.caller(), in) }, err
+		if err != nil {
+			return nil, err
+		}
+		return c.otp.Prepare(c.caller(), in), nil
 	})
 }
 

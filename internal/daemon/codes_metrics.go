@@ -79,6 +79,10 @@ func (m *metrics) codeOutcomes(tx *store.Tx, out []outbox.Outcome) {
 			continue
 		}
 		m.codes.sends.WithLabelValues("whatsapp", string(o.To)).Inc()
+		if o.To == outbox.Accepted && o.From == outbox.Sending { // all of it is known: its row need not be read
+			m.codes.took("queued_accepted", tx.Now().Sub(store.IDTime(o.Message)))
+			continue
+		}
 		if o.To != outbox.Accepted && o.To != outbox.Delivered && o.To != outbox.Read {
 			continue
 		}

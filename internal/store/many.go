@@ -16,7 +16,7 @@ type Many struct {
 }
 
 // manyRows are how many rows an execution takes, the most first.
-var manyRows = [...]int{50, 10, 1}
+var manyRows = [...]int{50, 10, 4, 1}
 
 var (
 	rowParam = regexp.MustCompile(`\?r([0-9]+)`)

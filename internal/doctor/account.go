@@ -21,11 +21,7 @@ func (l *look) accounts(ctx context.Context) outcome {
 	}
 	var o outcome
 	seen := 0
-	for _, a := range l.Config.WhatsApp.Accounts {
-		t := l.of(a.ID)
-		if t == nil {
-			continue
-		}
+	for a, t := range l.reached() {
 		seen++
 		acc, err := t.client.Account(ctx, a.ID)
 		if err != nil {
@@ -99,11 +95,7 @@ func (l *look) numbers(ctx context.Context) outcome {
 	var o outcome
 	var fine []string
 	seen := 0
-	for _, a := range l.Config.WhatsApp.Accounts {
-		t := l.of(a.ID)
-		if t == nil {
-			continue
-		}
+	for a, t := range l.reached() {
 		seen++
 		all, err := t.client.Numbers(ctx, a.ID)
 		if err != nil {

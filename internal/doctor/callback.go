@@ -155,11 +155,7 @@ func (l *look) subscription(ctx context.Context) outcome {
 	}
 	var o outcome
 	apps := map[string]bool{} // by id: an account has an address of its own there
-	for _, a := range l.Config.WhatsApp.Accounts {
-		t := l.of(a.ID)
-		if t == nil {
-			continue
-		}
+	for a, t := range l.reached() {
 		override := ""
 		subscribed, err := t.client.SubscribedApps(ctx, a.ID)
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,16 +105,20 @@ func (l *look) good() (out []*tokenSeen) {
 	return out
 }
 
-// of is the client of an account, nil where its token is no good.
-func (l *look) of(waba string) *tokenSeen {
-	for _, t := range l.good() {
-		for _, id := range t.accounts {
-			if id == waba {
-				return t
+// reached are the accounts with a token that is good, each with that.
+func (l *look) reached() iter.Seq2[daemon.AccountConfig, *tokenSeen] {
+	return func(yield func(daemon.AccountConfig, *tokenSeen) bool) {
+		for _, a := range l.Config.WhatsApp.Accounts {
+			for _, t := range l.good() {
+				if slices.Contains(t.accounts, a.ID) {
+					if !yield(a, t) {
+						return
+					}
+					break
+				}
 			}
 		}
 	}
-	return nil
 }
 
 var (

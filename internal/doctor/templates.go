@@ -32,11 +32,7 @@ func (l *look) templates(ctx context.Context) outcome {
 	}
 	var o outcome
 	accounts := map[string]listing{}
-	for _, a := range l.Config.WhatsApp.Accounts {
-		t := l.of(a.ID)
-		if t == nil {
-			continue
-		}
+	for a, t := range l.reached() {
 		all := listing{}
 		err := t.client.Templates(ctx, a.ID, func(x cloudapi.Template) error {
 			if all[x.Name] == nil {

@@ -32,8 +32,24 @@ func (a *app) dial(ctx context.Context, w io.Writer) (*httpapi.Client, error) {
 	if dialErr != nil {
 		return nil, err
 	}
-	_, _ = fmt.Fprintln(w, clean(fmt.Sprintf("%s; the daemon that runs is asked all the same, at %s", inOneLine(err), socket)))
+	if !onlyCredentials(a.config, err) {
+		_, _ = fmt.Fprintln(w, clean(fmt.Sprintf("%s; the daemon that runs is asked all the same, at %s", inOneLine(err), socket)))
+	}
 	return c, nil
+}
+
+// onlyCredentials says whether nothing is wrong but that systemd shows its
+// credentials to the daemon alone.
+func onlyCredentials(path string, err error) bool {
+	var faults tomlfile.Problems
+	text, readErr := os.ReadFile(path)
+	if readErr != nil || os.Getenv("CREDENTIALS_DIRECTORY") != "" || !errors.As(err, &faults) {
+		return false
+	}
+	lines := strings.Split(string(text), "\n")
+	return !slices.ContainsFunc(faults.Errors(), func(p tomlfile.Problem) bool {
+		return p.File != path || p.Line < 1 || p.Line > len(lines) || !strings.Contains(lines[p.Line-1], "$CREDENTIALS_DIRECTORY")
+	})
 }
 
 func listening(ctx context.Context, socket string) (*httpapi.Client, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -61,6 +62,9 @@ func newHold(a *app) *cobra.Command {
 			word := "held"
 			if !out.Fresh {
 				word = "was held already"
+			}
+			if c.InMemory() { // who pulls the brake must know whether anything moves
+				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "no daemon runs with this configuration: this holds from its next start on; --socket names a daemon that runs with another")
 			}
 			return tellHolds(cmd.OutOrStdout(), word, out.Holds)
 		})

@@ -22,6 +22,7 @@ import (
 
 	"janela/internal/access"
 	"janela/internal/apitest"
+	"janela/internal/daemon"
 	"janela/internal/httpapi"
 	"janela/internal/sandbox"
 	"janela/internal/store"
@@ -46,20 +47,17 @@ func (w *world) key(client string) (string, error) {
 	if k, ok := w.codes.keys[client]; ok {
 		return k, nil
 	}
-	d, err := w.running()
-	if err != nil {
-		return "", err
-	}
-	ctx, cancel := within(time.Minute)
-	defer cancel()
 	var plain string
-	err = d.DB().Write(ctx, func(tx *store.Tx) (err error) {
+	err := w.write(func(_ *daemon.Daemon, tx *store.Tx) (err error) {
 		plain, _, err = access.NewKey(tx, access.KeyRequest{Client: client, Scopes: access.Scopes, Actor: "script"})
 		return err
 	})
+	if err != nil {
+		return "", err
+	}
 	w.codes.keys[client] = plain
 	w.secrets = append(w.secrets, plain)
-	return plain, err
+	return plain, nil
 }
 
 // answer is what the API said.
@@ -440,26 +438,8 @@ func unlock(w *world, l line) error {
 	if err != nil {
 		return err
 	}
-	d, err := w.running()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := within(time.Minute)
-	defer cancel()
-	body, err := json.Marshal(map[string]string{"phone": string(p)})
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(httpapi.WithActor(ctx, "script"), http.MethodPost, "http://janela/v1/otp/unlock", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	got := &recorder{header: http.Header{}, status: http.StatusOK}
-	d.API().ServeHTTP(got, req)
-	if got.status != http.StatusOK {
-		return fmt.Errorf("unlock: %d %s", got.status, got.body.String())
-	}
-	return nil
+	_, err = w.command(http.MethodPost, "/v1/otp/unlock", fmt.Sprintf(`{"phone": %q}`, string(p)))
+	return err
 }
 
 // recorder keeps an answer of the command line's API.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"janela/internal/contacts"
+	"janela/internal/daemon"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -58,13 +59,7 @@ func consent(w *world, l line) error {
 			return err
 		}
 	}
-	d, err := w.running()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := within(time.Minute)
-	defer cancel()
-	err = d.DB().Write(ctx, func(tx *store.Tx) error {
+	err = w.write(func(_ *daemon.Daemon, tx *store.Tx) error {
 		for _, p := range people {
 			_, err := optin.Record(tx, optin.Grant{Identity: p.Identity(), Category: category, Source: optin.SourceOperator, Actor: "script",
 				Evidence: optin.Evidence{Text: "Quero receber mensagens da loja."}, At: at})
@@ -98,14 +93,8 @@ func revoke(w *world, l line) error {
 		}
 		categories = []whatsapp.Category{c}
 	}
-	d, err := w.running()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := within(time.Minute)
-	defer cancel()
 	for _, p := range people {
-		err := d.DB().Write(ctx, func(tx *store.Tx) error {
+		err := w.write(func(d *daemon.Daemon, tx *store.Tx) error {
 			_, out, err := optin.Revoke(tx, optin.Revocation{Identities: []whatsapp.Identity{p.Identity()}, Categories: categories,
 				Source: optin.SourceOperator, Actor: "script", At: tx.Now()})
 			if err != nil {
@@ -142,13 +131,7 @@ func reply(w *world, l line) error {
 	if from == "" {
 		from = number
 	}
-	d, err := w.running()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := within(time.Minute)
-	defer cancel()
-	err = d.DB().Write(ctx, func(tx *store.Tx) error {
+	err = w.write(func(d *daemon.Daemon, tx *store.Tx) error {
 		c, _, err := contacts.Ensure(tx, p.Identity())
 		if err != nil {
 			return err

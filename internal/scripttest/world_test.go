@@ -21,6 +21,7 @@ import (
 	"janela/internal/guard"
 	"janela/internal/hooks"
 	"janela/internal/sandbox"
+	"janela/internal/store"
 )
 
 // world is everything that a script plays in.
@@ -258,6 +259,17 @@ func (w *world) running() (*daemon.Daemon, error) {
 		return nil, errors.New("janela does not run; write start first")
 	}
 	return w.house.d, nil
+}
+
+// write is one transaction of the daemon that runs.
+func (w *world) write(fn func(d *daemon.Daemon, tx *store.Tx) error) error {
+	d, err := w.running()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := within(time.Minute)
+	defer cancel()
+	return d.DB().Write(ctx, func(tx *store.Tx) error { return fn(d, tx) })
 }
 
 // close ends everything in the bubble.

@@ -75,6 +75,13 @@ func TestNoProblemRepeatsItsRequest(t *testing.T) {
 			})
 			continue
 		}
+		if e.csv {
+			for _, body := range []string{planted, planted + ";telefone\n1;" + planted, "telefone;" + planted + "\n" + planted + ";1"} {
+				for _, query := range []string{"?name=x", "?name=" + planted + "&category=marketing&at=2026-11-01", "?name=x&columns=phone%3D" + planted, "?name=x&scope=" + planted} {
+					try(e, plain+query, body, "Content-Type", "text/csv")
+				}
+			}
+		}
 		if e.body == nil {
 			continue
 		}

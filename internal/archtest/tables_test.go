@@ -44,7 +44,7 @@ var hot = []string{"messages", "past_messages", "identities", "contacts", "conse
 	"once_keys", "consent_events", "service_windows", "message_prices", "foreign_messages", "streams", "tallies", "slots", "runs", "audit",
 	"challenges", "code_sends", "code_decoys", "code_counts", "code_ranges", "code_rates", "code_failures", "code_phones", "code_fallbacks", "idempotent_replies",
 	"hook_payloads", "hook_deliveries", "consent_seals", "pending_consents",
-	"consent_reviews", "message_hours", "code_hours"}
+	"consent_reviews", "message_hours", "code_hours", "conversation_ends"}
 
 // fewRows are indexes of hot tables that hold only what waits or is under way:
 // walking one is walking a queue.

@@ -64,6 +64,13 @@ func begin(tx *store.Tx, touches []Touch) (left []Touch, changed []Change, err e
 	if err == nil {
 		_, err = tx.ExecMany(sqlInsertMany, len(rows), func(i int, args []any) []any { return append(args, rows[i].values()...) })
 	}
+	if err == nil {
+		open := ends{}
+		for i := range rows {
+			open.add(rows[i].Conversation, 1)
+		}
+		err = open.write(tx)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("conversations: open those of %d messages: %w", len(fresh), err)
 	}

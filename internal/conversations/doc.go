@@ -1,7 +1,8 @@
 // Package conversations keeps the ledger of 24-hour conversations, and the
 // windows in which free-form text is allowed. The two are different things.
 //
-// Tables: conversations, inbound_messages, service_windows, message_prices.
+// Tables: conversations, conversation_ends, inbound_messages, service_windows,
+// message_prices.
 // It reads messages, past_messages, streams, foreign_messages and contacts.
 //
 // A conversation begins with the first message the business sends in a

@@ -29,7 +29,7 @@ var (
 	windows = store.SQL(`SELECT count(*) FROM service_windows`)
 	clear   = []*store.Stmt{store.SQL(`DELETE FROM contacts`), store.SQL(`DELETE FROM messages`),
 		store.SQL(`DELETE FROM foreign_messages`), store.SQL(`DELETE FROM inbound_messages`),
-		store.SQL(`DELETE FROM conversations`), store.SQL(`DELETE FROM service_windows`)}
+		store.SQL(`DELETE FROM conversations`), store.SQL(`DELETE FROM conversation_ends`), store.SQL(`DELETE FROM service_windows`)}
 )
 
 const (

@@ -127,28 +127,3 @@ func Count(q store.Querier, f Filter) (open, total int64, err error) {
 	}
 	return c.open, c.total, nil
 }
-
-type categoryCount struct {
-	category whatsapp.Category
-	n        int64
-}
-
-// Fields names the places of sqlOpen's columns.
-func (c *categoryCount) Fields() []any { return []any{&c.category, &c.n} }
-
-var sqlOpen = store.SQL(`SELECT v.category, COUNT(*) FROM conversations v WHERE v.expires_at > ?1 AND v.expires_at <= ?2 AND v.opened_at <= ?1
-	AND (v.closed_at = 0 OR v.closed_at > ?1) GROUP BY v.category`)
-
-// OpenNow counts the conversations that are open at the transaction's Now.
-func OpenNow(q store.Querier) (map[whatsapp.Category]int64, error) {
-	now := q.Now()
-	out := map[whatsapp.Category]int64{}
-	err := store.Each(q, sqlOpen, func(c *categoryCount) error {
-		out[c.category] = c.n
-		return nil
-	}, store.Millis(now), store.Millis(now.Add(FreeEntryLength)))
-	if err != nil {
-		return nil, fmt.Errorf("conversations: count: %w", err)
-	}
-	return out, nil
-}

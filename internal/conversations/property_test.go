@@ -194,7 +194,7 @@ func (w *world) apply(tx *store.Tx, s step) (contact int64, changed []Change, er
 			return 0, nil, err
 		}
 		if counted && counts && was.Provisional && !is.Provisional {
-			if w.confirmed, err = Confirm(tx, m.number, m.contact, m.id, touch.Since, is.At); err != nil || w.confirmed {
+			if w.confirmed, err = Confirm(tx, m.number, m.contact, m.id, m.category, was.At, is.At); err != nil || w.confirmed {
 				return m.contact, nil, err
 			}
 		}
@@ -350,6 +350,8 @@ func TestShortWaysAreTheWholeHistory(t *testing.T) {
 // checkHistories returns how many steps Confirm did, and begin.
 func checkHistories(t *testing.T, sparse bool) (confirmed, begun int) {
 	db := open(t)
+	defer func(before time.Duration) { keepEnds = before }(keepEnds)
+	keepEnds = 400 * 24 * time.Hour
 	rapid.Check(t, func(rt *rapid.T) {
 		h := drawHistory(rt, sparse)
 		err := db.Write(context.Background(), func(tx *store.Tx) error {
@@ -374,6 +376,9 @@ func checkHistories(t *testing.T, sparse bool) (confirmed, begun int) {
 				if err != nil {
 					return fmt.Errorf("step %d %+v: %w", i, s, err)
 				}
+				if err := countedAs(tx, rows); err != nil {
+					return fmt.Errorf("step %d %+v: %w", i, s, err)
+				}
 				if err := compare(before, rows, changed, s.inbound < 0 && !w.confirmed); err != nil {
 					return fmt.Errorf("step %d %+v: %w", i, s, err)
 				}
@@ -386,6 +391,28 @@ func checkHistories(t *testing.T, sparse bool) (confirmed, begun int) {
 		}
 	})
 	return confirmed, begun
+}
+
+var allEnds = store.SQL(`SELECT minute, category, n FROM conversation_ends WHERE n <> 0`)
+
+type endsRow struct {
+	ending
+	n int64
+}
+
+func (e *endsRow) Fields() []any { return []any{&e.minute, &e.category, &e.n} }
+
+// countedAs checks that conversations are counted in the minutes in which they end.
+func countedAs(q store.Querier, rows []Row) error {
+	want, got := ends{}, ends{}
+	for _, r := range rows {
+		want.add(r.Conversation, 1)
+	}
+	err := store.Each(q, allEnds, func(e *endsRow) error { got[e.ending] = e.n; return nil })
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(ending{})); diff != "" && err == nil {
+		err = fmt.Errorf("conversations are counted otherwise:\n%s", diff)
+	}
+	return err
 }
 
 // order2 puts false before true.

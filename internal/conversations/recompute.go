@@ -250,7 +250,9 @@ type opener struct {
 // the same opener should (its time moved, as when Meta's replaces ours).
 func (t task) write(tx *store.Tx, stored []Row, want []Conversation, changed []Change) ([]Change, error) {
 	rows, left := pair(t.root, stored, want)
+	open := ends{}
 	for _, old := range left {
+		open.add(old.Conversation, -1)
 		if err := tx.One(sqlDelete, old.ID); err != nil {
 			return nil, fmt.Errorf("conversations: remove a row of contact %d: %w", t.root, err)
 		}
@@ -264,13 +266,16 @@ func (t task) write(tx *store.Tx, stored []Row, want []Conversation, changed []C
 		stmt, opened := sqlUpdate, old.ID == 0
 		if opened {
 			stmt, row.ID = sqlInsert, tx.NewID()
+		} else {
+			open.add(old.Conversation, -1)
 		}
+		open.add(row.Conversation, 1)
 		if err := tx.One(stmt, row.values()...); err != nil {
 			return nil, fmt.Errorf("conversations: store a row of contact %d: %w", t.root, err)
 		}
 		changed = append(changed, Change{ID: row.ID, Opened: opened, Row: row})
 	}
-	return changed, nil
+	return changed, open.write(tx)
 }
 
 // pair returns for each wanted conversation the stored row it becomes (the zero

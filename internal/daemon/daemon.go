@@ -184,7 +184,7 @@ func (d *Daemon) outcomes(tx *store.Tx, out []outbox.Outcome) error {
 			continue
 		}
 		if !o.Confirmed.IsZero() {
-			did, err := conversations.Confirm(tx, o.Number, o.Contact, o.Message, o.Since, o.Confirmed)
+			did, err := conversations.Confirm(tx, o.Number, o.Contact, o.Message, o.Category, o.Was, o.Confirmed)
 			if err != nil {
 				return err
 			}

@@ -148,11 +148,15 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		for k, n := range byKey {
 			gauge(descHolds, float64(n), k.scope, k.reason)
 		}
-		open, _, err := conversations.Count(q, conversations.Filter{Open: true})
-		gauge(descConversations, float64(open))
+		open, err := conversations.OpenNow(q)
 		if err != nil {
 			return err
 		}
+		var sum int64
+		for _, n := range open {
+			sum += n
+		}
+		gauge(descConversations, float64(sum))
 		err = m.hearing(q, func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
 			ch <- prometheus.MustNewConstMetric(d, kind, v, labels...)
 		})

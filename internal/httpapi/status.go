@@ -84,8 +84,12 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 				out.Reasons[t.Reason] += t.N
 			}
 		}
-		if out.OpenConversations, _, err = conversations.Count(q, conversations.Filter{Open: true}); err != nil {
+		open, err := conversations.OpenNow(q)
+		if err != nil {
 			return err
+		}
+		for _, n := range open {
+			out.OpenConversations += n
 		}
 		numbers, err := account.Numbers(q)
 		if err != nil {

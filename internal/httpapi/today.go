@@ -24,7 +24,7 @@ type Today struct {
 	Sends          *Sends          `json:"sends,omitempty" doc:"left out: no daemon runs"`
 	Day            DayFunnel       `json:"day"`
 	Reasons        []ReasonCount   `json:"reasons" doc:"of the day: why messages were refused, failed, were cancelled, expired, or are unknown; the most frequent first"`
-	Conversations  []CategoryCount `json:"conversations" doc:"24-hour conversations that are open now, by category"`
+	Conversations  []CategoryCount `json:"conversations" doc:"24-hour conversations that are open now, to the minute, by category"`
 	MessagingLimit *MessagingLimit `json:"messaging_limit,omitempty" doc:"of the portfolio; left out: no daemon runs, or no limit is known"`
 	Numbers        []NumberView    `json:"numbers"`
 	Templates      []Template      `json:"templates" doc:"that cannot be sent, or that people like little; of those that Meta lists no more the ones of the last 30 days"`

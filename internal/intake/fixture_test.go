@@ -121,7 +121,7 @@ func (h *house) follow(tx *store.Tx, out []outbox.Outcome) error {
 	for _, o := range out {
 		if !o.Since.IsZero() && o.Contact > 0 {
 			if !o.Confirmed.IsZero() {
-				did, err := conversations.Confirm(tx, o.Number, o.Contact, o.Message, o.Since, o.Confirmed)
+				did, err := conversations.Confirm(tx, o.Number, o.Contact, o.Message, o.Category, o.Was, o.Confirmed)
 				if err != nil {
 					return err
 				}

@@ -100,7 +100,7 @@ func (m *machine) step(rt *rapid.T, verb func(*store.Tx) ([]Outcome, error), pla
 	touched, confirmed := map[int64]int64{}, map[int64]int64{} // message → since, Meta's own time
 	for _, o := range out {
 		touched[o.Message], confirmed[o.Message] = millis(o.Since), millis(o.Confirmed)
-		if o.Since, o.Confirmed = (time.Time{}), (time.Time{}); o.From != o.To {
+		if o.Since, o.Confirmed, o.Was = (time.Time{}), (time.Time{}), (time.Time{}); o.From != o.To {
 			got = append(got, o)
 		}
 	}

@@ -146,7 +146,7 @@ func OfContact(q store.Querier, contact, before int64, limit int) ([]Message, er
 // Outcome says that a message changed its state. Since is the earliest instant
 // at which the conversation ledger may differ now; zero if it cannot. Confirmed
 // is Meta's own time of a message that counted with our acceptance until now,
-// where nothing else differs; zero else.
+// where nothing else differs, and Was that acceptance; zero else.
 type Outcome struct {
 	Message, Run, Stream, Contact int64
 	Campaign, Number              string
@@ -154,5 +154,5 @@ type Outcome struct {
 	From, To                      State
 	Reason                        string
 	Code                          int
-	Since, Confirmed              time.Time
+	Since, Confirmed, Was         time.Time
 }

@@ -67,7 +67,7 @@ func (c *changes) moved(before, after *Message) error {
 	if at := since(before, after); at > 0 {
 		o.Since = store.Time(at)
 		if counts(before) && counts(after) && before.provisional() && !after.provisional() {
-			o.Confirmed = store.Time(after.at())
+			o.Confirmed, o.Was = store.Time(after.at()), store.Time(before.at())
 		}
 	}
 	if o.From != o.To || !o.Since.IsZero() {

@@ -207,6 +207,17 @@ func (w *world) hoursAdd() error {
 	if err != nil {
 		return err
 	}
+	minute := strconv.FormatInt(time.Now().Add(-50*time.Minute).UnixMilli()/60000, 10)
+	wrong, err = w.rows(`SELECT 'm' || minute, category, SUM(a), SUM(b) FROM (
+		SELECT minute, category, n AS a, 0 AS b FROM conversation_ends UNION ALL
+		SELECT CASE WHEN closed_at > 0 THEN closed_at ELSE expires_at END / 60000, category, 0, count(*) FROM conversations GROUP BY 1, 2)
+		WHERE minute >= ` + minute + ` GROUP BY 1, 2 HAVING SUM(a) <> SUM(b)`)
+	if err == nil && len(wrong) > 0 {
+		return fmt.Errorf("open conversations are counted otherwise (minute | category | counted | conversations):\n%s", strings.Join(wrong, "\n"))
+	}
+	if err != nil {
+		return err
+	}
 	// Challenges go a day after they ended.
 	since := strconv.FormatInt(time.Now().Add(-22*time.Hour).UnixMilli()/3600000, 10)
 	wrong, err = w.rows(`SELECT 'h' || hour, purpose, state, reason, stage, decoy, SUM(a), SUM(b) FROM (

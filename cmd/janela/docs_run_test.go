@@ -211,7 +211,7 @@ const allScopes = "message:send,message:read,optin:write,optin:read,campaign:wri
 
 func pageEnv(bin string) []string {
 	return []string{"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + os.TempDir(), "TZ=UTC", "NO_COLOR=1",
-		"JANELA_HTTP_LISTEN=127.0.0.1:0", "JANELA_SANDBOX_LISTEN=127.0.0.1:0", "JANELA_SANDBOX_QUIET=true", "JANELA_STORE_RESERVE_MB=1"}
+		"JANELA_HTTP_LISTEN=127.0.0.1:0", "JANELA_CONSOLE_LISTEN=127.0.0.1:0", "JANELA_SANDBOX_LISTEN=127.0.0.1:0", "JANELA_SANDBOX_QUIET=true", "JANELA_STORE_RESERVE_MB=1"}
 }
 
 // started starts a process of a page, and waits until its log matches.

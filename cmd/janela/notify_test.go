@@ -75,7 +75,7 @@ func TestSystemdIsTold(t *testing.T) {
 	}
 	var log bytes.Buffer
 	cmd := exec.Command(program, "serve")
-	cmd.Dir, cmd.Stderr, cmd.Env = dir, &log, []string{"NOTIFY_SOCKET=" + m.path, "JANELA_HTTP_LISTEN=127.0.0.1:0", "HOME=" + dir, "PATH=" + os.Getenv("PATH")}
+	cmd.Dir, cmd.Stderr, cmd.Env = dir, &log, []string{"NOTIFY_SOCKET=" + m.path, "JANELA_HTTP_LISTEN=127.0.0.1:0", "JANELA_CONSOLE_LISTEN=127.0.0.1:0", "HOME=" + dir, "PATH=" + os.Getenv("PATH")}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

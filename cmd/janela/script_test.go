@@ -85,6 +85,7 @@ func TestScripts(t *testing.T) {
 		Files: files,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("JANELA_HTTP_LISTEN", "127.0.0.1:0")
+			e.Setenv("JANELA_CONSOLE_LISTEN", "127.0.0.1:0")
 			e.Setenv("TZ", "UTC")
 			e.Setenv("NO_COLOR", "1")
 			e.Setenv("ACTOR", httpapi.UserName(os.Getuid()))
@@ -118,7 +119,7 @@ func janelaOf(ts *testscript.TestScript) string {
 
 // environ is what a script has set, for processes that we start ourselves.
 func environ(ts *testscript.TestScript) (out []string) {
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "TZ", "NO_COLOR", "GOCOVERDIR", "JANELA_HTTP_LISTEN", "JANELA_SANDBOX_LISTEN", "JANELA_CAMPAIGNS_APPROVAL",
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "TZ", "NO_COLOR", "GOCOVERDIR", "JANELA_HTTP_LISTEN", "JANELA_CONSOLE_LISTEN", "JANELA_SANDBOX_LISTEN", "JANELA_CAMPAIGNS_APPROVAL",
 		"JANELA_WHATSAPP_GRAPH_URL", "JANELA_WHATSAPP_CALLBACK_URL", "JANELA_STORE_RESERVE_MB"} {
 		if v := ts.Getenv(name); v != "" {
 			out = append(out, name+"="+v)

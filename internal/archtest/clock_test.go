@@ -9,6 +9,7 @@ import (
 // takes the transaction's Now, which never goes backwards and is the same for
 // all that is decided together.
 var clocks = map[string]string{
+	"console.visit.live":              "how long a reader of the beat may stand still",
 	"store.newClock":                  "the one clock of decisions, unless Config.Wall replaces it, and the one that it is watched by",
 	"store.Open":                      "how long the writer stands",
 	"store.DB.readingBegins":          "how long a snapshot is open",

@@ -244,6 +244,11 @@ func (k *checker) http() {
 	} else if w.TLSCert != "" || w.TLSKey != "" {
 		k.fault("webhook.tls_cert", "without listen, callbacks come at [http] listen", "give webhook.listen, or take it out")
 	}
+	if c := k.cfg.Console; c.Listen != "" {
+		k.address("console", c.Listen, c.TLSCert, c.TLSKey, "127.0.0.1:8792")
+	} else if c.TLSCert != "" || c.TLSKey != "" {
+		k.fault("console.tls_cert", "without listen, there is no console", "give console.listen, or take it out")
+	}
 	if n := h.KeyPerSecond; n != -1 && (n < 1 || n > 100_000) {
 		k.fault("http.key_per_second", fmt.Sprintf("%v requests a second cannot be allowed", n), "write 1 to 100000, or -1 for no bound")
 	}

@@ -21,6 +21,7 @@ type Config struct {
 	Retention RetentionConfig `toml:"retention"`
 	HTTP      HTTPConfig      `toml:"http"`
 	Webhook   WebhookConfig   `toml:"webhook"`
+	Console   ConsoleConfig   `toml:"console"`
 	Backup    BackupConfig    `toml:"backup"`
 	Log       LogConfig       `toml:"log"`
 
@@ -192,6 +193,13 @@ type HTTPConfig struct {
 // WebhookConfig is where Meta's callbacks come, if not at [http] listen.
 type WebhookConfig struct {
 	Listen  string `toml:"listen"`
+	TLSCert string `toml:"tls_cert"`
+	TLSKey  string `toml:"tls_key"`
+}
+
+// ConsoleConfig is where the operator's web pages are.
+type ConsoleConfig struct {
+	Listen  string `toml:"listen"` // "" for none
 	TLSCert string `toml:"tls_cert"`
 	TLSKey  string `toml:"tls_key"`
 }

@@ -129,7 +129,7 @@ func TestShippedFileRepeatsTheDefaults(t *testing.T) {
 	}
 	own := map[string]string{ // where it says more than the defaults, on purpose
 		"whatsapp.accounts.id": "100000000000001", "whatsapp.accounts.numbers.id": "200000000000001", "whatsapp.accounts.numbers.name": "loja",
-		"sandbox.consents": "campaigns.d/examples/consents.csv", "sandbox.journal": "var/sandbox.jsonl", "sandbox.listen": "127.0.0.1:8791", "campaigns.timezone": "America/Sao_Paulo", "campaigns.test_numbers": "[+5511900000001]",
+		"sandbox.consents": "campaigns.d/examples/consents.csv", "sandbox.journal": "var/sandbox.jsonl", "sandbox.listen": "127.0.0.1:8791", "console.listen": "127.0.0.1:8792", "campaigns.timezone": "America/Sao_Paulo", "campaigns.test_numbers": "[+5511900000001]",
 	}
 	defaults := Defaults()
 	expected := map[string]string{}

@@ -96,6 +96,13 @@ func (d *Daemon) listen() ([]*server, error) {
 		out = append(out, webhook)
 	}
 	d.callbacks = callbacks.url() + d.cfg.HTTP.WebhookPath
+	pages, err := d.listenConsole()
+	if err != nil {
+		return nil, err
+	}
+	if pages != nil {
+		out = append(out, pages)
+	}
 	socket, err := d.listenSocket()
 	if err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ import (
 type Client struct {
 	http   *http.Client
 	memory *memory
+	alone  bool // no loops run behind the handler
 	actor  string
 }
 
@@ -47,12 +48,20 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 // audit log will name. Close it before what the handler works with.
 func InProcess(h http.Handler, actor string) *Client {
 	m := &memory{handler: h}
-	return &Client{http: &http.Client{Transport: m}, memory: m, actor: actor}
+	return &Client{http: &http.Client{Transport: m}, memory: m, alone: true, actor: actor}
+}
+
+// Within returns a client of the running daemon for a part of it, which answers
+// for who makes the requests: actor is who the audit log will name.
+func Within(h http.Handler, actor string) *Client {
+	c := InProcess(h, actor)
+	c.alone = false
+	return c
 }
 
 // InMemory reports whether no daemon is behind the client: what it queues
 // leaves when one runs.
-func (c *Client) InMemory() bool { return c.memory != nil }
+func (c *Client) InMemory() bool { return c.alone }
 
 // Close waits for what is under way.
 func (c *Client) Close() {
@@ -65,7 +74,10 @@ func (c *Client) Close() {
 // do makes a request. The caller closes the answer's body.
 func (c *Client) do(ctx context.Context, method, path string, query url.Values, body io.Reader) (*http.Response, error) {
 	if c.memory != nil {
-		ctx = context.WithValue(WithActor(ctx, c.actor), memoryKey{}, true)
+		ctx = WithActor(ctx, c.actor)
+	}
+	if c.alone {
+		ctx = context.WithValue(ctx, memoryKey{}, true)
 	}
 	u := url.URL{Scheme: "http", Host: "janela", Path: path, RawQuery: query.Encode()}
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)

@@ -1,0 +1,36 @@
+package console
+
+import (
+	"janela/internal/access"
+)
+
+// route is one address. Those that change something are POST.
+type route struct {
+	method, path string
+	role         access.Role // that the visitor must have; anybody: any session
+	open         bool        // needs no session
+	sandbox      bool        // only there
+	page         string      // the entry of the navigation that it belongs to
+	run          func(v *visit) error
+}
+
+// anybody is whoever has a session.
+const anybody = access.RoleViewer
+
+// routes is every address but those of files and of the live beat.
+func routes() []route {
+	return []route{
+		{method: "GET", path: "/{$}", role: access.RoleViewer, page: "today", run: (*visit).today},
+		{method: "POST", path: "/language", open: true, run: (*visit).language},
+		{method: "POST", path: "/theme", open: true, run: (*visit).theme},
+	}
+}
+
+// entry is one of the navigation.
+type entry struct{ Page, Path, Icon string }
+
+// entries are the navigation, in its order.
+func (c *Console) entries() []entry {
+	all := []entry{{"today", "/", "sun"}}
+	return all
+}

@@ -1,0 +1,79 @@
+// Refines pages that work without it: they keep themselves up to date, charts can
+// be read with the pointer, and what cannot be undone is asked twice.
+"use strict";
+(() => {
+  const state = () => document.querySelector("[data-live-state]");
+  const tell = (on) => {
+    const s = state();
+    if (!s) return;
+    s.classList.toggle("on", on);
+    s.textContent = on ? s.dataset.on : s.dataset.off;
+  };
+
+  // A beat says that something changed; the page asks for itself. Not while
+  // somebody writes into it, or looks elsewhere.
+  let waiting = false;
+  const busy = () => {
+    const live = document.getElementById("live");
+    const at = document.activeElement;
+    return document.hidden || (live && at && live.contains(at) && at.matches("input, textarea, select")) || (live && live.querySelector("details[open] form"));
+  };
+  const beat = () => {
+    if (busy()) { waiting = true; return; }
+    waiting = false;
+    document.body.dispatchEvent(new CustomEvent("beat"));
+  };
+  document.addEventListener("visibilitychange", () => { if (waiting) beat(); });
+  document.addEventListener("focusout", () => { if (waiting) setTimeout(() => { if (waiting) beat(); }, 300); });
+
+  if (document.getElementById("live") && window.EventSource) {
+    const source = new EventSource("/live");
+    source.addEventListener("open", () => tell(true));
+    source.addEventListener("error", () => tell(false));
+    source.addEventListener("beat", beat);
+    source.addEventListener("ended", () => { source.close(); location.reload(); });
+    addEventListener("pagehide", () => source.close());
+  }
+
+  // Forms that cannot be undone say what they do and ask.
+  document.addEventListener("submit", (e) => {
+    const ask = e.submitter?.dataset.ask ?? e.target.dataset.ask;
+    if (ask && !confirm(ask)) e.preventDefault();
+  });
+
+  // Filters apply when they are changed.
+  document.addEventListener("change", (e) => { if (e.target.matches("form[data-auto] select, form[data-auto] input[type=checkbox]")) e.target.form.requestSubmit(); });
+
+  // A chart is <figure class="chart" id="…"> with a data block: {"x": [seconds],
+  // "series": [{"label", "class", "values"}]}, and a drawing of the server's that
+  // stands until this one does.
+  const charts = new Map();
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const read = (figure) => JSON.parse(figure.querySelector("script[type='application/json']").textContent);
+  const draw = () => {
+    for (const [id, c] of charts) if (!c.root.isConnected) { c.destroy(); charts.delete(id); }
+    for (const figure of document.querySelectorAll("figure.chart")) {
+      const data = read(figure);
+      const rows = [data.x, ...data.series.map((s) => s.values)];
+      const chart = charts.get(figure.id);
+      if (chart) { chart.setData(rows); continue; }
+      const place = figure.querySelector("[data-chart]");
+      if (!place || !window.uPlot) continue;
+      figure.classList.add("drawn");
+      const ink = colour("--dim"), line = { stroke: colour("--line"), width: 1 };
+      const axis = { stroke: ink, grid: line, ticks: line, font: "12px system-ui, sans-serif" };
+      const bars = uPlot.paths.bars({ size: [0.9, 40] });
+      charts.set(figure.id, new uPlot({
+        width: Math.max(280, place.clientWidth), height: 200, cursor: { y: false }, legend: { live: true },
+        scales: { y: { range: (_, lo, hi) => [0, Math.max(5, hi * 1.1)] } },
+        axes: [{ ...axis, values: (_, at) => at.map((s) => new Date(s * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" })) }, { ...axis, size: 46 }],
+        series: [{ value: (_, s) => s == null ? "–" : new Date(s * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" }) },
+          ...data.series.map((s) => ({ label: s.label, stroke: colour("--" + s.class), fill: colour("--" + s.class + "-soft"), width: 2, paths: s.bars ? bars : undefined, points: { show: false } }))],
+      }, rows, place));
+    }
+  };
+  addEventListener("resize", () => { for (const [id, c] of charts) { const p = document.querySelector("#" + CSS.escape(id) + " [data-chart]"); if (p) c.setSize({ width: Math.max(280, p.clientWidth), height: 200 }); } });
+  document.addEventListener("DOMContentLoaded", draw);
+  document.addEventListener("htmx:after:swap", draw);
+  if (document.readyState !== "loading") draw();
+})();

@@ -158,6 +158,7 @@ var restarts = [][2]string{
 	{"optin.key_file", "the ledger is sealed with it"},
 	{"otp.key_file", "open codes were made with it"},
 	{"http", "the listeners are open"},
+	{"console", "the listeners are open"},
 	{"webhook", "the listeners are open"},
 	{"log.format", "the log is open"},
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"janela/internal/access"
 	"janela/internal/httpapi"
 	"janela/internal/store"
 )
@@ -13,6 +14,7 @@ import (
 // Config says what a Console works with. All but Sandbox is required.
 type Config struct {
 	DB       *store.DB
+	Logins   *access.Logins        // who comes in
 	API      *httpapi.Server       // whose operations the pages call
 	Zone     func() *time.Location // in which times are shown
 	Sandbox  http.Handler          // its management, with a path from its root; nil: a real account

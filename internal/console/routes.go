@@ -21,6 +21,14 @@ const anybody = access.RoleViewer
 func routes() []route {
 	return []route{
 		{method: "GET", path: "/{$}", role: access.RoleViewer, page: "today", run: (*visit).today},
+		{method: "GET", path: "/login", open: true, run: (*visit).login},
+		{method: "POST", path: "/login", open: true, run: (*visit).loginWithPassword},
+		{method: "POST", path: "/login/key", open: true, run: (*visit).loginWithKey},
+		{method: "POST", path: "/login/once", open: true, run: (*visit).loginWithLink},
+		{method: "POST", path: "/logout", open: true, run: (*visit).logout},
+		{method: "GET", path: "/account", role: anybody, page: "account", run: (*visit).account},
+		{method: "POST", path: "/account/password", role: anybody, run: (*visit).changePassword},
+		{method: "POST", path: "/account/sessions/end", role: anybody, run: (*visit).endOthers},
 		{method: "POST", path: "/language", open: true, run: (*visit).language},
 		{method: "POST", path: "/theme", open: true, run: (*visit).theme},
 	}

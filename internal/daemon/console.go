@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
+	"janela/internal/access"
 	"janela/internal/console"
 )
 
@@ -22,7 +24,7 @@ func (d *Daemon) listenConsole() (*server, error) {
 	if d.sandbox != nil {
 		manage = d.sandbox.Manage()
 	}
-	pages := console.New(console.Config{DB: d.db, API: d.api, Zone: d.zone, Sandbox: manage, Secure: c.TLSCert != "", Version: d.opt.Version, Log: d.log})
+	pages := console.New(console.Config{DB: d.db, API: d.api, Logins: access.NewLogins(d.db, d.log), Zone: d.zone, Sandbox: manage, Secure: c.TLSCert != "", Version: d.opt.Version, Log: d.log})
 	s := newPublic(lis, pages)
 	s.name = "console"
 	s.http.RegisterOnShutdown(pages.End)
@@ -30,6 +32,7 @@ func (d *Daemon) listenConsole() (*server, error) {
 	if _, err := d.secured(s, c.TLSCert, c.TLSKey); err != nil {
 		return nil, err
 	}
+	d.console = s.near()
 	d.log.Info("the web console is there; janela console logs in", "address", s.url())
 	return s, nil
 }
@@ -41,4 +44,17 @@ func (d *Daemon) zone() *time.Location {
 		return time.UTC
 	}
 	return zone
+}
+
+// near is how somebody on this machine reaches the listener, also where it listens
+// on every address.
+func (s *server) near() string {
+	host, port, err := net.SplitHostPort(s.lis.Addr().String())
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsUnspecified() {
+		return s.url()
+	}
+	if s.tls {
+		return "https://localhost:" + port
+	}
+	return "http://localhost:" + port
 }

@@ -80,6 +80,7 @@ type Daemon struct {
 	progress      *Progress // nil: none is shown
 	ready         atomic.Bool
 	callbacks     string // where Meta's callbacks come, as this machine reaches it, once Run has opened it
+	console       string // address of the web pages; "": there are none
 	addr          string // of the public listener, once Run has opened it
 	started       time.Time
 	sandboxServer *server

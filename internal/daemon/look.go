@@ -135,7 +135,7 @@ func checkCallback(address string) string {
 
 // self is what only the running daemon knows.
 func (d *Daemon) self() httpapi.Self {
-	out := httpapi.Self{PID: os.Getpid(), Version: d.opt.Version, Started: d.started, HTTP: d.addr, WebhookURL: d.callbacks,
+	out := httpapi.Self{PID: os.Getpid(), Version: d.opt.Version, Started: d.started, HTTP: d.addr, Console: d.console, WebhookURL: d.callbacks,
 		GraphURL: d.cfg.WhatsApp.GraphURL, GraphVersion: d.now().WhatsApp.GraphVersion, Tokens: map[string]string{}}
 	if d.sandbox != nil {
 		out.Sandbox = d.sandboxAddr()

@@ -25,6 +25,8 @@
 //	the console        GET, POST /v1/operators, POST /v1/operators/{name}/{password|role|disable}
 //	                   POST /v1/console/links
 //	codes              GET  /v1/otp/doctor, POST /v1/otp/unlock, /v1/otp/keys/rotate
+//	pages              GET  /v1/today, /v1/templates/{name}, /v1/otp/funnel
+//	people             GET  /v1/contacts/{id}, …/messages; POST /v1/contacts/lookup
 //	the house          GET  /v1/status, /v1/audit, /v1/self, /v1/flow; POST /v1/trials
 //
 // A second face, Public, is for the business's own systems, over TCP and with
@@ -47,7 +49,8 @@
 //   - no body, no phone and no text is logged; a full number stands only in the
 //     answer to somebody who may read the database anyway, and in the one to the
 //     right code; a wamid, which contains it, also in the answer to a key that
-//     may read conversations
+//     may read conversations; whoever may take out the consent ledger, or a
+//     person's dossier, gets both
 //   - no answer of the public face repeats anything of its request, and none
 //     tells another client's challenge from one that never was
 //   - what a repeated request gets again was kept in the transaction of its

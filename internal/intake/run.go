@@ -23,6 +23,8 @@ func (c *callback) Fields() []any { return []any{&c.ID, &c.At, &c.Body} }
 var (
 	sqlStored  = store.SQL(`SELECT id, received_at, body FROM callbacks WHERE state = 'stored' ORDER BY id LIMIT 50`)
 	sqlApplied = store.SQL(`UPDATE callbacks SET state = ?2, note = ?3, applied_at = ?4 WHERE id = ?1 AND state = 'stored'`)
+	// sqlUnderstood is sqlApplied for callbacks of which there is nothing to note.
+	sqlUnderstood = store.SQLMany(`UPDATE callbacks SET state = 'applied', note = '', applied_at = ?1 WHERE id IN ({rows}) AND state = 'stored'`, `?r1`)
 )
 
 // Run applies stored callbacks until ctx ends.
@@ -142,6 +144,7 @@ func (in *Intake) applyAll(ctx context.Context, group []job) error {
 				return err
 			}
 			seen := in.statuses(tx)
+			understood := make([]int64, 0, len(group))
 			for _, j := range group {
 				strange, err := in.apply(tx, seen, j, from)
 				if err != nil {
@@ -152,6 +155,10 @@ func (in *Intake) applyAll(ctx context.Context, group []job) error {
 				if !last {
 					continue
 				}
+				if len(notes) == 0 {
+					understood = append(understood, j.ID)
+					continue
+				}
 				if err := tx.One(sqlApplied, j.ID, "applied", strings.Join(notes, "; "), store.Millis(tx.Now())); err != nil {
 					return err
 				}
@@ -159,6 +166,13 @@ func (in *Intake) applyAll(ctx context.Context, group []job) error {
 			}
 			if err := seen.write(); err != nil {
 				return err
+			}
+			n, err := tx.ExecMany(sqlUnderstood, len(understood), func(i int, args []any) []any { return append(args, understood[i]) }, store.Millis(tx.Now()))
+			if err != nil {
+				return err
+			}
+			if n != int64(len(understood)) {
+				return fmt.Errorf("%w: %d of %d callbacks were stored", store.ErrLost, n, len(understood))
 			}
 			return failpoint.Err("intake.apply.commit")
 		})

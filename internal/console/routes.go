@@ -1,6 +1,8 @@
 package console
 
 import (
+	"slices"
+
 	"janela/internal/access"
 )
 
@@ -19,7 +21,7 @@ const anybody = access.RoleViewer
 
 // routes is every address but those of files and of the live beat.
 func routes() []route {
-	return []route{
+	return slices.Concat(templateRoutes(), []route{
 		{method: "GET", path: "/{$}", role: access.RoleViewer, page: "today", run: (*visit).today},
 		{method: "GET", path: "/login", open: true, run: (*visit).login},
 		{method: "POST", path: "/login", open: true, run: (*visit).loginWithPassword},
@@ -31,7 +33,7 @@ func routes() []route {
 		{method: "POST", path: "/account/sessions/end", role: anybody, run: (*visit).endOthers},
 		{method: "POST", path: "/language", open: true, run: (*visit).language},
 		{method: "POST", path: "/theme", open: true, run: (*visit).theme},
-	}
+	})
 }
 
 // entry is one of the navigation.
@@ -39,6 +41,9 @@ type entry struct{ Page, Path, Icon string }
 
 // entries are the navigation, in its order.
 func (c *Console) entries() []entry {
-	all := []entry{{"today", "/", "sun"}}
+	all := []entry{
+		{"today", "/", "sun"},
+		{"templates", "/templates", "template"},
+	}
 	return all
 }

@@ -272,7 +272,7 @@ func TestEveryRouteAsksForItsRole(t *testing.T) {
 			}
 		}
 		// As it is served: nobody gets past the door.
-		if path := regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(to.path, ""); !to.open && !to.sandbox && to.path != "/-" {
+		if path := regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(strings.TrimSuffix(to.path, "{$}"), "1"); !to.open && !to.sandbox && to.path != "/-" {
 			nobody := d.browser()
 			nobody.cookies[d.console.sessionCookie()] = &http.Cookie{Name: d.console.sessionCookie(), Value: strings.Repeat("A", 43)}
 			if a := nobody.do(to.method, path, url.Values{}); a.StatusCode != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), "/login") {

@@ -7,7 +7,7 @@
     const s = state();
     if (!s) return;
     s.classList.toggle("on", on);
-    s.textContent = on ? s.dataset.on : s.dataset.off;
+    s.textContent = on ? s.dataset.yes : s.dataset.no;
   };
 
   // A beat says that something changed; the page asks for itself. Not while

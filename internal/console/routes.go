@@ -21,7 +21,7 @@ const anybody = access.RoleViewer
 
 // routes is every address but those of files and of the live beat.
 func routes() []route {
-	return slices.Concat(templateRoutes(), []route{
+	return slices.Concat(templateRoutes(), codeRoutes(), auditRoutes(), []route{
 		{method: "GET", path: "/{$}", role: access.RoleViewer, page: "today", run: (*visit).today},
 		{method: "GET", path: "/login", open: true, run: (*visit).login},
 		{method: "POST", path: "/login", open: true, run: (*visit).loginWithPassword},
@@ -44,6 +44,8 @@ func (c *Console) entries() []entry {
 	all := []entry{
 		{"today", "/", "sun"},
 		{"templates", "/templates", "template"},
+		{"codes", "/codes", "key"},
+		{"audit", "/audit", "book"},
 	}
 	return all
 }

@@ -111,6 +111,7 @@ func (c *Console) parse(l *lang) *template.Template {
 		"clock":   func(at any) string { return timeOf(at).In(zone()).Format("15:04:05") },
 		"since":   func(at any) string { return l.span(now().Sub(timeOf(at))) },
 		"span":    l.span,
+		"one_in":  l.oneIn,
 		"wa":      func(text string) []mark { return markup(text, nil) },
 	})
 	return template.Must(t.ParseFS(pageFiles, "pages/*.html"))

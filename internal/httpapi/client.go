@@ -361,5 +361,11 @@ func (c *Client) Status(ctx context.Context) (out Status, err error) {
 
 // Audit lists the latest n changes, newest first.
 func (c *Client) Audit(ctx context.Context, n int) (out []AuditEntry, err error) {
-	return out, c.call(ctx, "GET", "/v1/audit", url.Values{"n": {strconv.Itoa(n)}}, nil, &out)
+	return c.AuditBefore(ctx, 0, n)
+}
+
+// AuditBefore lists n changes before the one with an id, newest first; 0: the
+// latest.
+func (c *Client) AuditBefore(ctx context.Context, before int64, n int) (out []AuditEntry, err error) {
+	return out, c.call(ctx, "GET", "/v1/audit", url.Values{"n": {strconv.Itoa(n)}, "before": {strconv.FormatInt(before, 10)}}, nil, &out)
 }

@@ -57,8 +57,16 @@ type RunStatus struct {
 	EndedAt    string           `json:"ended_at,omitempty"`
 }
 
+// mostRuns is how many runs a status tells of.
+const mostRuns = 20
+
 // StatusOf gathers what is known of a campaign.
 func (c *Campaigns) StatusOf(q store.Querier, camp Campaign) (Status, error) {
+	return c.StatusOfRuns(q, camp, mostRuns)
+}
+
+// StatusOfRuns is StatusOf with at most so many runs.
+func (c *Campaigns) StatusOfRuns(q store.Querier, camp Campaign, most int) (Status, error) {
 	s := Status{ID: camp.ID, State: camp.State, Reason: camp.Reason, WrittenAt: stamp(store.Millis(q.Now()))}
 	rev, _, err := RevisionByID(q, camp.Current)
 	if err != nil {
@@ -86,7 +94,7 @@ func (c *Campaigns) StatusOf(q store.Querier, camp Campaign) (Status, error) {
 	c.mu.Lock()
 	s.Alert = c.alert[camp.ID].Text
 	c.mu.Unlock()
-	runs, err := Runs(q, camp.ID, 20)
+	runs, err := Runs(q, camp.ID, most)
 	if err != nil {
 		return s, err
 	}

@@ -21,8 +21,7 @@ const anybody = access.RoleViewer
 
 // routes is every address but those of files and of the live beat.
 func routes() []route {
-	return slices.Concat(templateRoutes(), codeRoutes(), auditRoutes(), []route{
-		{method: "GET", path: "/{$}", role: access.RoleViewer, page: "today", run: (*visit).today},
+	return slices.Concat(todayRoutes(), campaignRoutes(), templateRoutes(), codeRoutes(), auditRoutes(), []route{
 		{method: "GET", path: "/login", open: true, run: (*visit).login},
 		{method: "POST", path: "/login", open: true, run: (*visit).loginWithPassword},
 		{method: "POST", path: "/login/key", open: true, run: (*visit).loginWithKey},
@@ -43,6 +42,7 @@ type entry struct{ Page, Path, Icon string }
 func (c *Console) entries() []entry {
 	all := []entry{
 		{"today", "/", "sun"},
+		{"campaigns", "/campaigns", "megaphone"},
 		{"templates", "/templates", "template"},
 		{"codes", "/codes", "key"},
 		{"audit", "/audit", "book"},

@@ -113,6 +113,9 @@ func (c *Console) parse(l *lang) *template.Template {
 		"span":    l.span,
 		"one_in":  l.oneIn,
 		"wa":      func(text string) []mark { return markup(text, nil) },
+
+		"progress":  progressOf,
+		"kindOfUse": kindOfUse,
 	})
 	return template.Must(t.ParseFS(pageFiles, "pages/*.html"))
 }

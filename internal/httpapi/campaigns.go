@@ -12,13 +12,43 @@ import (
 // Campaign is where a campaign stands.
 type Campaign struct {
 	campaigns.Status
+	Title     string    `json:"title,omitempty"`
 	Path      string    `json:"path"` // of its definition
 	ChangedAt time.Time `json:"changed_at"`
 }
 
 func (s *Server) campaignOf(q store.Querier, camp campaigns.Campaign) (Campaign, error) {
-	st, err := s.cfg.Campaigns.StatusOf(q, camp)
-	return Campaign{st, camp.Path, store.Time(camp.ChangedAt)}, err
+	return s.campaignWith(q, camp, 20)
+}
+
+// campaignWith is campaignOf with at most so many runs.
+func (s *Server) campaignWith(q store.Querier, camp campaigns.Campaign, runs int) (Campaign, error) {
+	st, err := s.cfg.Campaigns.StatusOfRuns(q, camp, runs)
+	if err != nil {
+		return Campaign{}, err
+	}
+	out := Campaign{Status: st, Path: camp.Path, ChangedAt: store.Time(camp.ChangedAt)}
+	def, _, err := definitionIn(q, camp)
+	if def != nil {
+		out.Title = def.Title
+	}
+	return out, err
+}
+
+// definitionIn reads the definition in force, else the one that waits; nil: there
+// is none.
+func definitionIn(q store.Querier, camp campaigns.Campaign) (*campaigns.Definition, string, error) {
+	for _, id := range []int64{camp.Current, camp.Next} {
+		rev, ok, err := campaigns.RevisionByID(q, id)
+		if err != nil {
+			return nil, "", err
+		}
+		if ok {
+			def, _, _ := campaigns.ParseDefinition(camp.Path, []byte(rev.Definition)) // one that an older version took may have faults by now
+			return def, rev.Definition, nil
+		}
+	}
+	return nil, "", nil
 }
 
 func (s *Server) listCampaigns(w http.ResponseWriter, r *http.Request) error {

@@ -73,6 +73,11 @@ func (c *Client) Close() {
 
 // do makes a request. The caller closes the answer's body.
 func (c *Client) do(ctx context.Context, method, path string, query url.Values, body io.Reader) (*http.Response, error) {
+	return c.doAs(ctx, method, path, query, "", body)
+}
+
+// doAs is do with a body of a kind.
+func (c *Client) doAs(ctx context.Context, method, path string, query url.Values, kind string, body io.Reader) (*http.Response, error) {
 	if c.memory != nil {
 		ctx = WithActor(ctx, c.actor)
 	}
@@ -83,6 +88,9 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
 	if err != nil {
 		return nil, err
+	}
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -123,7 +131,12 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+	return readOne(resp.Body, out)
+}
+
+// readOne reads the one value of an answer.
+func readOne(body io.Reader, out any) error {
+	if err := json.NewDecoder(body).Decode(out); err != nil {
 		return broken(err)
 	}
 	return nil

@@ -72,7 +72,7 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, mux: http.NewServeMux()}
 	s.public = newPublic(s, cfg)
 	s.Set(Live{cfg.Zone, cfg.Region, cfg.TestNumbers, cfg.Links, cfg.DoubleOptIn})
-	for _, some := range []map[string]operation{s.operations(), s.ledgerOperations(), s.machineOperations(), s.silenceOperations(), s.selfOperations(), s.operatorOperations(), s.personOperations(), s.viewOperations()} {
+	for _, some := range []map[string]operation{s.operations(), s.ledgerOperations(), s.machineOperations(), s.silenceOperations(), s.selfOperations(), s.operatorOperations(), s.personOperations(), s.viewOperations(), s.campaignOperations()} {
 		for pattern, f := range some {
 			s.mux.HandleFunc(pattern, s.answer(pattern, f))
 		}

@@ -27,7 +27,7 @@ type planView struct {
 // planUpload says what an upload would do, and keeps nothing of it.
 func (c *call) planUpload() (answer, error) {
 	out := planView{ID: "plan", Faults: []Fault{}}
-	err := c.withUpload(&out, false, func(*campaigns.Upload) error { return nil })
+	err := c.server.withUpload(c.w, c.r, &out, upload{named: true}, func(*campaigns.Upload) error { return nil })
 	return fine(out), err
 }
 
@@ -37,7 +37,7 @@ func (c *call) putCampaign() (answer, error) {
 	if !campaigns.ValidID(out.ID) {
 		return answer{}, malformed("a campaign's id has a to z, 0 to 9 and -, at most 64")
 	}
-	err := c.withUpload(&out, true, func(u *campaigns.Upload) error {
+	err := c.server.withUpload(c.w, c.r, &out, upload{put: true}, func(u *campaigns.Upload) error {
 		if Faulty(out.Faults) {
 			p := publicProblem(codeDefinition, "nothing was written; faults says what is wrong, and where")
 			p.Faults = out.Faults
@@ -48,34 +48,41 @@ func (c *call) putCampaign() (answer, error) {
 	return answer{status: http.StatusAccepted, body: line(out), location: "/v1/campaigns/" + out.ID}, err
 }
 
+// upload says how one is taken.
+type upload struct {
+	put   bool // it may become a campaign
+	named bool // by its definition, where that has an id
+	form  bool // a browser's: of a file that was not chosen there is an empty part
+}
+
 // withUpload receives an upload, judges it, and hands it on.
-func (c *call) withUpload(out *planView, put bool, then func(u *campaigns.Upload) error) error {
-	kind, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+func (s *Server) withUpload(w http.ResponseWriter, r *http.Request, out *planView, how upload, then func(u *campaigns.Upload) error) error {
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" || params["boundary"] == "" {
 		p := malformed("the body must be multipart/form-data: a part definition, and a part file for every file that it names")
 		p.Status = http.StatusUnsupportedMediaType
 		return p
 	}
-	if c.r.ContentLength > maxUpload {
+	if r.ContentLength > maxUpload {
 		return tooLarge(maxUpload)
 	}
-	u, err := c.server.cfg.Campaigns.NewUpload(out.ID, put)
+	u, err := s.cfg.Campaigns.NewUpload(out.ID, how.put)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = u.Remove() }()
-	body := &halting{c.r.Body, http.NewResponseController(c.w)}
-	if err := receive(u, multipart.NewReader(http.MaxBytesReader(c.w, io.NopCloser(body), maxUpload), params["boundary"])); err != nil {
+	body := &halting{r.Body, http.NewResponseController(w)}
+	if err := receive(u, multipart.NewReader(http.MaxBytesReader(w, io.NopCloser(body), maxUpload), params["boundary"]), how.form); err != nil {
 		return err
 	}
-	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Time{}) // a large audience takes its time
-	c.server.askMeta(c.r.Context())
-	if !put {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // a large audience takes its time
+	s.askMeta(r.Context())
+	if how.named {
 		if out.ID, err = u.Named(); err != nil {
 			return err
 		}
 	}
-	plan, problems, err := u.Plan(c.r.Context(), campaigns.PlanOptions{})
+	plan, problems, err := u.Plan(r.Context(), campaigns.PlanOptions{})
 	if err != nil {
 		return unreadable(err)
 	}
@@ -99,7 +106,7 @@ func (h *halting) Read(b []byte) (int, error) {
 }
 
 // receive reads the parts of an upload into it.
-func receive(u *campaigns.Upload, parts *multipart.Reader) error {
+func receive(u *campaigns.Upload, parts *multipart.Reader, form bool) error {
 	defined := false
 	for {
 		part, err := parts.NextRawPart()
@@ -120,6 +127,9 @@ func receive(u *campaigns.Upload, parts *multipart.Reader) error {
 			defined = true
 			err = u.Definition(part)
 		case "file":
+			if form && part.FileName() == "" {
+				continue
+			}
 			err = u.File(part.FileName(), part)
 		default:
 			return publicProblem(codeUpload, "there is a part that is not known; known are definition and file")

@@ -45,7 +45,7 @@
   document.addEventListener("change", (e) => { if (e.target.matches("form[data-auto] select, form[data-auto] input[type=checkbox]")) e.target.form.requestSubmit(); });
 
   // A chart is <figure class="chart" id="…"> with a data block: {"x": [seconds],
-  // "series": [{"label", "class", "values"}]}, and a drawing of the server's that
+  // "series": [{"label", "class", "values"}], "time": what x is called, "zone"}, and a drawing of the server's that
   // stands until this one does.
   const charts = new Map();
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -62,12 +62,13 @@
       figure.classList.add("drawn");
       const ink = colour("--dim"), line = { stroke: colour("--line"), width: 1 };
       const axis = { stroke: ink, grid: line, ticks: line, font: "12px system-ui, sans-serif" };
+      const hours = (at) => new Date(at * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", timeZone: data.zone });
       const bars = uPlot.paths.bars({ size: [0.9, 40] });
       charts.set(figure.id, new uPlot({
         width: Math.max(280, place.clientWidth), height: 200, cursor: { y: false }, legend: { live: true },
         scales: { y: { range: (_, lo, hi) => [0, Math.max(5, hi * 1.1)] } },
-        axes: [{ ...axis, values: (_, at) => at.map((s) => new Date(s * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" })) }, { ...axis, size: 46 }],
-        series: [{ value: (_, s) => s == null ? "–" : new Date(s * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" }) },
+        axes: [{ ...axis, values: (_, at) => at.map(hours) }, { ...axis, size: 46 }],
+        series: [{ label: data.time || "", value: (_, s) => s == null ? "–" : hours(s) },
           ...data.series.map((s) => ({ label: s.label, stroke: colour("--" + s.class), fill: colour("--" + s.class + "-soft"), width: 2, paths: s.bars ? bars : undefined, points: { show: false } }))],
       }, rows, place));
     }

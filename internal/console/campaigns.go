@@ -1,0 +1,3 @@
+package console
+
+func campaignRoutes() []route { return nil }

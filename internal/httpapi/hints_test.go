@@ -12,12 +12,12 @@ import (
 // hintless are the functions that make problems for others to give a hint, and
 // who gives it.
 var hintless = map[string]string{
-	"invalid":       "the command's own help",
-	"notFound":      "the one who calls it",
-	"refused":       "the one who calls it",
-	"problemOf":     "the errors of campaigns name what to do; janela campaigns list where they do not",
-	"publicProblem": "programs read codes",
-	"(*Client).do":  "the lines below it, or the daemon's own",
+	"invalid":        "the command's own help",
+	"notFound":       "the one who calls it",
+	"refused":        "the one who calls it",
+	"problemOf":      "the errors of campaigns name what to do; janela campaigns list where they do not",
+	"publicProblem":  "programs read codes",
+	"(*Client).doAs": "the lines below it, or the daemon's own",
 }
 
 // Whoever is refused, or asked for what is not there, is told what to do next.

@@ -21,7 +21,7 @@ const anybody = access.RoleViewer
 
 // routes is every address but those of files and of the live beat.
 func routes() []route {
-	return slices.Concat(todayRoutes(), campaignRoutes(), templateRoutes(), codeRoutes(), auditRoutes(), []route{
+	return slices.Concat(todayRoutes(), campaignRoutes(), templateRoutes(), codeRoutes(), auditRoutes(), sandboxRoutes(), []route{
 		{method: "GET", path: "/login", open: true, run: (*visit).login},
 		{method: "POST", path: "/login", open: true, run: (*visit).loginWithPassword},
 		{method: "POST", path: "/login/key", open: true, run: (*visit).loginWithKey},
@@ -46,6 +46,9 @@ func (c *Console) entries() []entry {
 		{"templates", "/templates", "template"},
 		{"codes", "/codes", "key"},
 		{"audit", "/audit", "book"},
+	}
+	if c.cfg.Sandbox != nil {
+		all = append(all, entry{"sandbox", "/sandbox", "phone"})
 	}
 	return all
 }

@@ -116,6 +116,8 @@ func (c *Console) parse(l *lang) *template.Template {
 
 		"progress":  progressOf,
 		"kindOfUse": kindOfUse,
+
+		"clock_short": func(at any) string { return timeOf(at).In(zone()).Format("15:04") },
 	})
 	return template.Must(t.ParseFS(pageFiles, "pages/*.html"))
 }

@@ -65,6 +65,8 @@ func (s *Sandbox) Person(address string) Person {
 	defer s.mu.Unlock()
 	if p := s.persons[who]; p != nil { // known by their BSUID too
 		who = p.wa
+	} else if who != "" && !isBSUID(who) {
+		s.person(who)
 	}
 	return s.view(who)
 }

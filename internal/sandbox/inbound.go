@@ -102,6 +102,7 @@ func (s *Sandbox) Inbound(in Inbound) (string, error) {
 		return "", err
 	}
 	s.person(key).written++
+	s.remember(Heard{WaID: key, NumberID: num.ID, At: now, Wamid: id, Type: in.Type, Text: in.Text})
 	if heard.Window {
 		s.hear(key, num.index, heard.At, heard.Ad)
 	}

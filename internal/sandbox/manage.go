@@ -31,7 +31,8 @@ import (
 //	POST   /webhooks/verify  the handshake
 //	GET    /sends?after=0&limit=1000              the ledger
 //	GET    /tally?key=…      or ?to=…&template=…  the oracle
-//	GET    /phones/{digits}  what a person received, the latest last; ?format=text&limit=1
+//	GET    /phones           whose phones the latest messages are on; ?limit=50
+//	GET    /phones/{digits}  what a person received and wrote, the latest last; ?format=text&limit=1
 func (s *Sandbox) Manage() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.getCounts)
@@ -119,6 +120,7 @@ func (s *Sandbox) Manage() http.Handler {
 	})
 	mux.HandleFunc("GET /sends", s.getSends)
 	mux.HandleFunc("GET /tally", s.getTally)
+	mux.HandleFunc("GET /phones", s.getPhones)
 	mux.HandleFunc("GET /phones/{digits}", s.getPhone)
 	return http.NewCrossOriginProtection().Handler(mux)
 }

@@ -8,7 +8,8 @@ const (
 )
 
 // person is somebody who has written to the business, told Meta what they want
-// of it, or whom ChangePerson changed. People who only receive are not kept.
+// of it, whom ChangePerson changed, or who was asked for. People who only receive
+// are not kept.
 type person struct {
 	Stopped  bool // no marketing from this business: 131050
 	wa       string

@@ -36,6 +36,7 @@ type Sandbox struct {
 	faults    []Fault
 	nextFault int
 	ledger    ledger
+	heard     []Heard // what people wrote: the latest, and not after a restart
 	queue     queue
 	inFlight  int
 	nextHook  uint64

@@ -33,6 +33,7 @@ func newDossier(a *app) *cobra.Command {
 
 func newForget(a *app) *cobra.Command {
 	var yes bool
+	var reason string
 	cmd := &cobra.Command{
 		Use:   "forget PHONE --yes",
 		Short: "Remove what is known of a person, for ever",
@@ -43,12 +44,13 @@ func newForget(a *app) *cobra.Command {
 	}
 	as := outputFlag(cmd, asTable, asJSON)
 	cmd.Flags().BoolVar(&yes, "yes", false, "it cannot be undone")
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log, where it stays: without names or numbers of people")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !yes {
 			return errors.New("this cannot be undone: say --yes")
 		}
 		return a.ask(func(ctx context.Context, c *httpapi.Client) error {
-			out, err := c.Forget(ctx, httpapi.ForgetRequest{Of: args[0]})
+			out, err := c.Forget(ctx, httpapi.ForgetRequest{Of: args[0], Reason: reason})
 			if err != nil {
 				return err
 			}

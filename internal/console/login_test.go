@@ -215,6 +215,9 @@ func (b *browser) wantIn(in bool) {
 // own are changes that concern nobody but the visitor: every role may make them.
 var own = []string{"/account/password", "/account/sessions/end"}
 
+// looks are POST for what must stand in no address: they change nothing.
+var looks = []string{"/contacts"}
+
 // withoutSession is all that answers to whoever has not logged in.
 var withoutSession = []string{"GET /login", "POST /login", "POST /login/key", "POST /login/once", "POST /logout", "POST /language", "POST /theme"}
 
@@ -239,7 +242,7 @@ func TestEveryRouteAsksForItsRole(t *testing.T) {
 		if to.method != "GET" && to.method != "POST" {
 			t.Errorf("%s: links and forms know GET and POST", name)
 		}
-		if to.method == "POST" && !to.open && !slices.Contains(own, to.path) && access.RoleViewer.May(to.role) {
+		if to.method == "POST" && !to.open && !slices.Contains(own, to.path) && !slices.Contains(looks, to.path) && access.RoleViewer.May(to.role) {
 			t.Errorf("%s: a viewer may change something", name)
 		}
 		for role, b := range tokens {

@@ -21,7 +21,7 @@ const anybody = access.RoleViewer
 
 // routes is every address but those of files and of the live beat.
 func routes() []route {
-	return slices.Concat(todayRoutes(), campaignRoutes(), templateRoutes(), codeRoutes(), auditRoutes(), sandboxRoutes(), []route{
+	return slices.Concat(todayRoutes(), campaignRoutes(), templateRoutes(), codeRoutes(), auditRoutes(), sandboxRoutes(), conversationRoutes(), contactRoutes(), reviewRoutes(), []route{
 		{method: "GET", path: "/login", open: true, run: (*visit).login},
 		{method: "POST", path: "/login", open: true, run: (*visit).loginWithPassword},
 		{method: "POST", path: "/login/key", open: true, run: (*visit).loginWithKey},
@@ -43,6 +43,9 @@ func (c *Console) entries() []entry {
 	all := []entry{
 		{"today", "/", "sun"},
 		{"campaigns", "/campaigns", "megaphone"},
+		{"conversations", "/conversations", "talk"},
+		{"contacts", "/contacts", "person"},
+		{"review", "/review", "eye"},
 		{"templates", "/templates", "template"},
 		{"codes", "/codes", "key"},
 		{"audit", "/audit", "book"},

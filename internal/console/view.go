@@ -24,7 +24,8 @@ type page struct {
 	Name           string // of the template
 	Entry          string // of the navigation
 	Nav            []entry
-	Path           string // of this page, with its query
+	Counts         map[string]int64 // of what waits, by page of the navigation
+	Path           string           // of this page, with its query
 	Who            access.Session
 	Notices        []notice
 	Sandbox        bool
@@ -50,7 +51,7 @@ func (v *visit) show(status int, name string, data any) {
 		p.Path = without(v.r.URL, "said")
 	}
 	if v.api != nil {
-		p.Braked = v.braked()
+		p.Braked, p.Counts = v.braked(), map[string]int64{"review": v.openReviews()}
 	}
 	var b bytes.Buffer
 	if err := v.templates[v.lang.tag].ExecuteTemplate(&b, name+".html", p); err != nil {

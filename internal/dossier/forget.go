@@ -40,6 +40,7 @@ type Config struct {
 	DB       *store.DB
 	Ledger   *optin.Ledger
 	Outcomes func(tx *store.Tx, out []outbox.Outcome) error // of what is cancelled
+	Reason   string                                         // for the audit log; "" for none
 }
 
 // Forgotten says what was done.
@@ -138,8 +139,11 @@ func (cfg *Config) person(tx *store.Tx, out *Forgotten, ids []whatsapp.Identity,
 		}
 	}
 	out.Names = len(ids)
-	return access.Note(tx, access.Entry{Actor: actor, Command: "forget", Object: fmt.Sprintf("contact %d", out.Contacts[0]),
-		After: fmt.Sprintf("%d names removed, %d messages blanked, %d cancelled", out.Names, out.Messages, out.Cancelled)})
+	done := fmt.Sprintf("%d names removed, %d messages blanked, %d cancelled", out.Names, out.Messages, out.Cancelled)
+	if cfg.Reason != "" {
+		done += "; " + cfg.Reason
+	}
+	return access.Note(tx, access.Entry{Actor: actor, Command: "forget", Object: fmt.Sprintf("contact %d", out.Contacts[0]), After: done})
 }
 
 // strangers blanks the messages that were refused while nobody knew the person.

@@ -334,9 +334,7 @@ func (c *Client) Templates(ctx context.Context, sync bool) (out []Template, err 
 
 // Conversations calls each for every conversation, in the order of their ends.
 func (c *Client) Conversations(ctx context.Context, q ConversationsQuery, each func(Conversation) error) error {
-	v := url.Values{"open": {strconv.FormatBool(q.Open)}, "from": {q.From}, "to": {q.To}, "number": {q.Number}, "category": {q.Category},
-		"opened_from": {q.OpenedFrom}, "opened_to": {q.OpenedTo}, "origin": {q.Origin}, "contact": {q.Contact}, "phone": {q.Phone}}
-	resp, err := c.do(ctx, "GET", "/v1/conversations", v, nil)
+	resp, err := c.do(ctx, "GET", "/v1/conversations", q.values(), nil)
 	if err != nil {
 		return err
 	}

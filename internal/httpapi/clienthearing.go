@@ -11,6 +11,12 @@ func (c *Client) Reviews(ctx context.Context, after int64) (out ReviewPage, err 
 	return out, c.call(ctx, "GET", "/v1/reviews", url.Values{"after": {strconv.FormatInt(after, 10)}}, nil, &out)
 }
 
+// ReviewPage lists at most limit of what waits for a decision, from behind an id
+// on.
+func (c *Client) ReviewPage(ctx context.Context, after int64, limit int) (out ReviewPage, err error) {
+	return out, c.call(ctx, "GET", "/v1/reviews", url.Values{"after": {strconv.FormatInt(after, 10)}, "limit": {strconv.Itoa(limit)}}, nil, &out)
+}
+
 // Decide says what a message meant: stop or keep.
 func (c *Client) Decide(ctx context.Context, id int64, verb string) (out DecideReply, err error) {
 	return out, c.call(ctx, "POST", "/v1/reviews/"+strconv.FormatInt(id, 10)+"/"+verb, nil, nil, &out)

@@ -16,6 +16,7 @@ import (
 func (s *Server) ledgerOperations() map[string]operation {
 	return map[string]operation{
 		"GET /v1/conversations":               s.conversations,
+		"GET /v1/conversations/page":          s.conversationPage,
 		"GET /v1/conversations/{id}/messages": s.contents,
 		"GET /v1/conversations/report":        s.month,
 		"POST /v1/conversations/rebuild":      s.rebuild,

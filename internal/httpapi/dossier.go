@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"janela/internal/access"
 	"janela/internal/contacts"
@@ -99,6 +100,7 @@ func (c *Client) Dossier(ctx context.Context, in DossierRequest, w io.Writer) er
 type ForgetRequest struct {
 	Of      string `json:"of,omitempty" doc:"a number as people write it, or an id as Meta writes it"`
 	Contact int64  `json:"contact,omitempty" doc:"or this contact"`
+	Reason  string `json:"reason,omitempty" doc:"why, for the audit log, where it stays: without names or numbers of people" maxLength:"200"`
 }
 
 // ForgetReply says what was done.
@@ -124,8 +126,11 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) error {
 	if !p.Known {
 		return notFound("nobody is known by that").hint("who was forgotten already cannot be found any more")
 	}
+	if err := reasonToForget(in.Reason, p); err != nil {
+		return err
+	}
 	patient(w)
-	cfg := dossier.Config{DB: s.cfg.DB, Ledger: s.cfg.Ledger, Outcomes: s.cfg.Outcomes}
+	cfg := dossier.Config{DB: s.cfg.DB, Ledger: s.cfg.Ledger, Outcomes: s.cfg.Outcomes, Reason: strings.TrimSpace(in.Reason)}
 	out, err := dossier.Forget(r.Context(), cfg, p.Contact, []whatsapp.Identity{p.identity}, Actor(r.Context()))
 	if errors.Is(err, outbox.ErrSending) {
 		return refused(CodeBusy, "a message to this person is on its way at this moment").hint("try again in a moment")
@@ -134,6 +139,21 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, out)
+}
+
+// maxReason is how long a reason may be, in characters.
+const maxReason = 200
+
+// reasonToForget refuses one that would keep what is to be forgotten.
+func reasonToForget(reason string, p Person) error {
+	if n := utf8.RuneCountInString(reason); n > maxReason {
+		return invalid("the reason has %d characters; at most %d are kept", n, maxReason)
+	}
+	said, phone := digitsOf(reason), digitsOf(p.Phone)
+	if len(phone) >= 8 && strings.Contains(said, phone[len(phone)-8:]) {
+		return invalid("the reason names the person's number, and the audit log would keep it").hint("write a case number, or who asked, without the number")
+	}
+	return nil
 }
 
 // Forget removes what is known of a person.

@@ -78,3 +78,9 @@
   document.addEventListener("htmx:after:swap", draw);
   if (document.readyState !== "loading") draw();
 })();
+
+// A text says how much of it fits.
+document.addEventListener("input", (e) => {
+  const to = e.target.dataset?.count && document.getElementById(e.target.dataset.count);
+  if (to) to.textContent = [...e.target.value].length.toLocaleString(document.documentElement.lang) + " / " + to.dataset.of;
+});

@@ -21,7 +21,7 @@ const anybody = access.RoleViewer
 
 // routes is every address but those of files and of the live beat.
 func routes() []route {
-	return slices.Concat(todayRoutes(), campaignRoutes(), templateRoutes(), codeRoutes(), auditRoutes(), sandboxRoutes(), conversationRoutes(), contactRoutes(), reviewRoutes(), []route{
+	return slices.Concat(todayRoutes(), campaignRoutes(), templateRoutes(), codeRoutes(), auditRoutes(), sandboxRoutes(), holdRoutes(), conversationRoutes(), contactRoutes(), reviewRoutes(), []route{
 		{method: "GET", path: "/login", open: true, run: (*visit).login},
 		{method: "POST", path: "/login", open: true, run: (*visit).loginWithPassword},
 		{method: "POST", path: "/login/key", open: true, run: (*visit).loginWithKey},
@@ -48,7 +48,10 @@ func (c *Console) entries() []entry {
 		{"review", "/review", "eye"},
 		{"templates", "/templates", "template"},
 		{"codes", "/codes", "key"},
+		{"holds", "/holds", "hold"},
+		{"unknown", "/unknown", "question"},
 		{"audit", "/audit", "book"},
+		{"access", "/access", "people"},
 	}
 	if c.cfg.Sandbox != nil {
 		all = append(all, entry{"sandbox", "/sandbox", "phone"})

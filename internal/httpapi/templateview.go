@@ -327,6 +327,7 @@ func (s *Server) viewOperations() map[string]operation {
 		"GET /v1/today":            s.today,
 		"GET /v1/templates/{name}": s.template,
 		"GET /v1/otp/funnel":       s.otpFunnel,
+		"GET /v1/holds/history":    s.holdHistory,
 	}
 }
 

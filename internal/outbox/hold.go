@@ -107,6 +107,7 @@ func (h *Hold) MayProbe(now time.Time) bool {
 var (
 	sqlHolds    = store.SQL(`SELECT ` + holdColumns + ` FROM holds WHERE lifted_at = 0 ORDER BY id`)
 	sqlHold     = store.SQL(`SELECT ` + holdColumns + ` FROM holds WHERE scope = ?1 AND target = ?2 AND reason = ?3 AND lifted_at = 0`)
+	sqlLifted   = store.SQL(`SELECT ` + holdColumns + `, lifted_at, lifted_by FROM holds WHERE lifted_at > 0 AND id < ?1 ORDER BY id DESC LIMIT ?2`)
 	sqlPlace    = store.SQL(`INSERT INTO holds (id, scope, target, reason, detail, actor, since, until, probe) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)`)
 	sqlProlong  = store.SQL(`UPDATE holds SET until = ?2, tries = ?3, detail = ?4 WHERE id = ?1 AND lifted_at = 0`)
 	sqlLift     = store.SQL(`UPDATE holds SET lifted_at = ?2, lifted_by = ?3 WHERE id = ?1 AND lifted_at = 0`)
@@ -115,6 +116,25 @@ var (
 
 // Holds returns the holds that stand.
 func Holds(q store.Querier) ([]Hold, error) { return store.All[Hold](q, sqlHolds) }
+
+// LiftedHold is a hold that is over because somebody or something lifted it.
+type LiftedHold struct {
+	Hold
+	LiftedAt int64 // Unix milliseconds
+	LiftedBy string
+}
+
+// Fields names the places of the columns of sqlLifted.
+func (h *LiftedHold) Fields() []any { return append(h.Hold.Fields(), &h.LiftedAt, &h.LiftedBy) }
+
+// LiftedHolds returns at most limit holds that were lifted, of those placed before
+// the one with an id (0: all), the latest first.
+func LiftedHolds(q store.Querier, before int64, limit int) ([]LiftedHold, error) {
+	if before <= 0 {
+		before = 1<<62 - 1
+	}
+	return store.All[LiftedHold](q, sqlLifted, before, limit)
+}
 
 // HoldsTopic is woken when a hold was placed: what is claimed and has not left
 // must not leave any more.

@@ -31,6 +31,7 @@ type Console struct {
 	origin    *http.CrossOriginProtection
 	templates map[string]*template.Template // by language
 	notices   notices
+	replies   onces
 	waiting   waiting
 }
 

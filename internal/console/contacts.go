@@ -2,11 +2,14 @@ package console
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"janela/internal/access"
@@ -35,6 +38,7 @@ type contactsView struct {
 	Stranger *httpapi.Contact // nobody is known by it
 	Gate     []gateRow
 	Numbers  []string
+	Why      []string // rules that say no
 }
 
 func (v *visit) contacts() error { return v.render("contacts", contactsView{}) }
@@ -55,8 +59,8 @@ func (v *visit) findContact() error {
 		http.Redirect(v.w, v.r, contactPath(c.ID), http.StatusSeeOther)
 		return nil
 	}
-	numbers, rows := gateRows(c.Gate)
-	return v.render("contacts", contactsView{Of: of, Stranger: &c, Gate: rows, Numbers: numbers})
+	numbers, rows, why := gateRows(c.Gate)
+	return v.render("contacts", contactsView{Of: of, Stranger: &c, Gate: rows, Numbers: numbers, Why: why})
 }
 
 func contactPath(id int64) string { return "/contacts/" + strconv.FormatInt(id, 10) }
@@ -67,6 +71,7 @@ type contactView struct {
 	Number   string // the person's, or the best name there is; "" for who was forgotten
 	Numbers  []string
 	Gate     []gateRow
+	Why      []string // rules that say no
 	Windows  []windowRow
 	Open     []windowRow // those in which a reply may go
 	Last     *windowRow  // the window that closed last, where none is open
@@ -75,6 +80,9 @@ type contactView struct {
 	Older    string // address of the messages before these
 	First    bool
 	MaxText  int
+	Once     string       // of the form to reply: it counts one time
+	Draft    string       // a reply that was refused
+	Refused  *problemView // why
 }
 
 // gateRow is what may be sent of one category, by number of ours.
@@ -89,13 +97,17 @@ type gateCell struct {
 	Others int // that would stop it as well
 }
 
-// gateRows orders the gate's lines by category and number.
-func gateRows(lines []httpapi.GateLine) (numbers []string, rows []gateRow) {
+// gateRows orders the gate's lines by category and number; why are the rules that
+// decide against something, each once.
+func gateRows(lines []httpapi.GateLine) (numbers []string, rows []gateRow, why []string) {
 	at := map[string]int{}
 	for _, l := range lines {
 		cell := gateCell{Number: l.Number}
 		if len(l.Verdicts) > 0 {
 			cell.Verdict, cell.Others = l.Verdicts[0], len(l.Verdicts)-1
+			if cell.Rule != "" && cell.Verdict.Verdict != "go" && !slices.Contains(why, cell.Rule) {
+				why = append(why, cell.Rule)
+			}
 		}
 		i, ok := at[string(l.Category)]
 		if !ok {
@@ -107,7 +119,7 @@ func gateRows(lines []httpapi.GateLine) (numbers []string, rows []gateRow) {
 		}
 		rows[i].Cells = append(rows[i].Cells, cell)
 	}
-	return numbers, rows
+	return numbers, rows, why
 }
 
 type windowRow struct {
@@ -135,15 +147,24 @@ func (v *visit) contact() error {
 	if err != nil {
 		return err
 	}
-	c, err := v.api.Contact(v.ctx(), id)
+	out, err := v.person(id)
 	if err != nil {
 		return err
 	}
-	out := contactView{Contact: c, Number: nameOf(c), First: true, MaxText: maxReply}
+	return v.render("contact", out)
+}
+
+// person reads what the page of one shows.
+func (v *visit) person(id int64) (contactView, error) {
+	c, err := v.api.Contact(v.ctx(), id)
+	if err != nil {
+		return contactView{}, err
+	}
+	out := contactView{Contact: c, Number: nameOf(c), First: true, MaxText: maxReply, Once: rand.Text()}
 	if after, err := strconv.ParseInt(v.r.URL.Query().Get("after"), 10, 64); err == nil && after > 0 {
 		older, err := v.api.ContactMessages(v.ctx(), id, after, latestMessages)
 		if err != nil {
-			return err
+			return out, err
 		}
 		out.Messages, out.Next, out.First = older.Messages, older.Next, false
 	}
@@ -151,7 +172,7 @@ func (v *visit) contact() error {
 		out.Older = fmt.Sprintf("%s?after=%d#messages", contactPath(id), out.Next)
 	}
 	now := v.cfg.DB.Now()
-	out.Numbers, out.Gate = gateRows(c.Gate)
+	out.Numbers, out.Gate, out.Why = gateRows(c.Gate)
 	for _, w := range c.Windows {
 		row := windowRow{w, windowSpan(w, now)}
 		out.Windows = append(out.Windows, row)
@@ -173,7 +194,7 @@ func (v *visit) contact() error {
 	for _, t := range c.Conversations {
 		out.Talks = append(out.Talks, talkRow{Conversation: t, Bar: talkSpan(t, now)})
 	}
-	return v.render("contact", out)
+	return out, nil
 }
 
 // nameOf is by what operations find a person: the number, else an id of Meta's;
@@ -205,19 +226,87 @@ func (v *visit) named() (id int64, name string, err error) {
 	return id, name, nil
 }
 
-// replyTo sends a text inside the service window.
+// replyTo sends a text inside the service window. The same text from the same
+// showing of the form goes once: a second click sends nothing. One that is refused
+// is shown again.
 func (v *visit) replyTo() error {
 	id, name, err := v.named()
 	if err != nil {
 		return err
 	}
-	out, err := v.api.Reply(v.ctx(), httpapi.ReplyRequest{Phone: name, Text: v.r.PostFormValue("text"), Number: v.r.PostFormValue("number")})
+	once, text := v.r.PostFormValue("once"), v.r.PostFormValue("text")
+	if !v.replies.take(once, text, v.cfg.DB.Now()) {
+		return v.said(contactPath(id), notice{Kind: "warn", Text: v.lang.t("contact.replied_already")})
+	}
+	out, err := v.api.Reply(v.ctx(), httpapi.ReplyRequest{Phone: name, Text: text, Number: v.r.PostFormValue("number")})
+	var p *httpapi.Problem
+	if errors.As(err, &p) && p.Status < http.StatusInternalServerError {
+		v.replies.giveBack(once, text)
+		page, err := v.person(id)
+		if err != nil {
+			return err
+		}
+		page.Draft, page.Refused, page.Once = text, v.problem(p), once
+		v.show(p.Status, "contact", page)
+		return nil
+	}
 	key := "contact.replied"
 	if len(out.Waits) > 0 {
 		key = "contact.replied_waits"
 	}
 	return v.try(err, contactPath(id), key, "Number", out.Number, "Closes", out.ClosesAt.In(v.cfg.Zone()).Format("15:04"))
 }
+
+// onces remembers what was sent from which showing of a form. It may forget, when
+// the daemon starts: it is about clicks, not about days.
+type onces struct {
+	mu   sync.Mutex
+	used map[sent]time.Time
+}
+
+// sent is a text, by its hash: what people are told is not kept here.
+type sent struct {
+	once string
+	text [sha256.Size]byte
+}
+
+func sentOf(once, text string) sent { return sent{once, sha256.Sum256([]byte(text))} }
+
+// take reports whether a text is sent for the first time. A form without a word is
+// none of ours, and always new.
+func (o *onces) take(once, text string, now time.Time) bool {
+	if once == "" {
+		return true
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for k, at := range o.used {
+		if now.Sub(at) > onceLife {
+			delete(o.used, k)
+		}
+	}
+	key := sentOf(once, text)
+	if _, ok := o.used[key]; ok {
+		return false
+	}
+	if o.used == nil || len(o.used) >= maxOnces {
+		o.used = map[sent]time.Time{}
+	}
+	o.used[key] = now
+	return true
+}
+
+// giveBack lets what was not sent be sent again.
+func (o *onces) giveBack(once, text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.used, sentOf(once, text))
+}
+
+const (
+	onceLife = time.Hour
+	maxOnces = 1000
+)
 
 // revokeOf takes a person's consent back, for one category.
 func (v *visit) revokeOf() error {

@@ -195,7 +195,16 @@ func TestReplyFromThePage(t *testing.T) {
 	s.as("maria", "en").post(path+"/reply", "text", "oi", "number", "loja").want(t, http.StatusForbidden)
 	b := s.as("bia", "pt-BR")
 	b.follow(b.post(path+"/reply", "text", hostile, "number", "loja")).want(t, http.StatusOK, "A resposta está na fila", "Texto livre")
-	b.follow(b.post(path+"/reply", "text", " ", "number", "loja")).want(t, http.StatusOK, "O pedido não é válido")
+	b.post(path+"/reply", "text", " ", "number", "loja").want(t, http.StatusBadRequest, "O pedido não é válido", `role="alert"`)
+	before := s.messages(t, ana)
+	for range 2 { // a second click
+		b.follow(b.post(path+"/reply", "text", "uma vez", "number", "loja", "once", "ABC")).want(t, http.StatusOK)
+	}
+	if n := s.messages(t, ana); n != before+1 {
+		t.Errorf("%d messages more", n-before)
+	}
+	b.post(path+"/reply", "text", "aqui", "number", "outra", "once", "ABC").want(t, http.StatusNotFound)
+	b.follow(b.post(path+"/reply", "text", "aqui", "number", "loja", "once", "ABC")).want(t, http.StatusOK, "A resposta está na fila") // what was refused was not sent
 	s.wait(25 * time.Hour)
 	b = s.as("bia", "pt-BR")
 	a := b.get(path)
@@ -203,7 +212,17 @@ func TestReplyFromThePage(t *testing.T) {
 	if strings.Contains(a.text, "<textarea") {
 		t.Error("a form that cannot work")
 	}
-	b.follow(b.post(path+"/reply", "text", "oi", "number", "loja")).want(t, http.StatusOK, `class="notice bad"`)
+	b.post(path+"/reply", "text", "o que eu ia dizer "+hostile, "number", "loja").want(t, http.StatusConflict, `class="notice bad"`, "o que eu ia dizer &lt;script&gt;")
+}
+
+// messages is how many messages there are to somebody, at most a page.
+func (s *shop) messages(t *testing.T, phone string) int {
+	t.Helper()
+	out, err := s.api.ContactMessages(t.Context(), s.who(phone), 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(out.Messages)
 }
 
 func TestRevokeFromThePage(t *testing.T) {

@@ -16,7 +16,7 @@
   const busy = () => {
     const live = document.getElementById("live");
     const at = document.activeElement;
-    return document.hidden || (live && at && live.contains(at) && at.matches("input, textarea, select")) || (live && live.querySelector("details[open] form"));
+    return document.hidden || (live && at && live.contains(at) && at.matches("input, textarea, select")) || (live && live.querySelector("details[open] form, [data-steady]:hover, [data-steady]:focus-within")); // steady: what is pressed must not move away
   };
   const beat = () => {
     if (busy()) { waiting = true; return; }

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,10 +116,13 @@ func (c *Console) parse(l *lang) *template.Template {
 		"one_in":  l.oneIn,
 		"wa":      func(text string) []mark { return markup(text, nil) },
 
-		"progress":  progressOf,
-		"kindOfUse": kindOfUse,
-
 		"clock_short": func(at any) string { return timeOf(at).In(zone()).Format("15:04") },
+		"progress":    progressOf,
+		"kindOfUse":   kindOfUse,
+		"civil":       l.civil,
+		"codeText":    l.codeText,
+		"deliveredOf": deliveredOf,
+		"has":         slices.Contains[[]string],
 	})
 	return template.Must(t.ParseFS(pageFiles, "pages/*.html"))
 }

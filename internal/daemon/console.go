@@ -24,7 +24,8 @@ func (d *Daemon) listenConsole() (*server, error) {
 	if d.sandbox != nil {
 		manage = d.sandbox.Manage()
 	}
-	pages := console.New(console.Config{DB: d.db, API: d.api, Logins: access.NewLogins(d.db, d.log), Zone: d.zone, Sandbox: manage, Secure: c.TLSCert != "", Version: d.opt.Version, Log: d.log})
+	pages := console.New(console.Config{DB: d.db, API: d.api, Logins: access.NewLogins(d.db, d.log), Zone: d.zone, Sandbox: manage, Secure: c.TLSCert != "", Version: d.opt.Version,
+		FourEyes: func() bool { return d.now().Campaigns.FourEyes }, Log: d.log})
 	s := newPublic(lis, pages)
 	s.name = "console"
 	s.http.RegisterOnShutdown(pages.End)

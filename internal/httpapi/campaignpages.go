@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -364,6 +365,9 @@ func (s *Server) campaignPlan(w http.ResponseWriter, r *http.Request) error {
 		path = camp.Path
 		return err
 	})
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
 	if err != nil {
 		return err
 	}

@@ -221,7 +221,7 @@ func templateRuns(q store.Querier, names map[string]string, stmt *store.Stmt, ar
 			r = &TemplateRun{Run: t.run, Campaign: t.campaign, Account: t.account, Number: cmp.Or(names[t.number], t.number), Language: t.language, Category: t.category, StartedAt: store.Time(t.created)}
 			byStream[t.stream] = r
 		}
-		r.add(t.state, t.n)
+		r.Add(t.state, t.n)
 		return nil
 	}, args...)
 	out := make([]TemplateRun, 0, len(byStream))

@@ -87,7 +87,8 @@ type LaneFunnel struct {
 	Funnel
 }
 
-func (f *Funnel) add(s outbox.State, n int64) {
+// Add counts messages of a state.
+func (f *Funnel) Add(s outbox.State, n int64) {
 	f.Messages += n
 	switch s {
 	case outbox.Queued, outbox.Sending:
@@ -178,9 +179,9 @@ func (t *Today) day(q store.Querier) error {
 	t.Day.Since, t.Reasons = since, []ReasonCount{}
 	reasons := map[ReasonCount]int64{}
 	for _, n := range tallies {
-		t.Day.All.add(n.State, n.N)
+		t.Day.All.Add(n.State, n.N)
 		if l := int(n.Lane); l >= 0 && l < len(t.Day.Lanes) {
-			t.Day.Lanes[l].add(n.State, n.N)
+			t.Day.Lanes[l].Add(n.State, n.N)
 		}
 		if n.Reason != "" {
 			reasons[ReasonCount{State: n.State, Reason: n.Reason}] += n.N

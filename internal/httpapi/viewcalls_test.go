@@ -56,7 +56,7 @@ func TestToday(t *testing.T) {
 	}
 	var want Funnel
 	err = h.db.Read(t.Context(), func(q *store.Snap) error {
-		return store.Each(q, countStates, func(s *stateCount) error { want.add(s.state, s.n); return nil }, store.Millis(q.Now().Add(-24*time.Hour).Truncate(time.Hour)))
+		return store.Each(q, countStates, func(s *stateCount) error { want.Add(s.state, s.n); return nil }, store.Millis(q.Now().Add(-24*time.Hour).Truncate(time.Hour)))
 	})
 	if err != nil {
 		t.Fatal(err)

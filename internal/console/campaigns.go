@@ -61,8 +61,8 @@ func (v *visit) campaigns() error {
 
 var campaignID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 
-// named returns the id of the campaign in the path.
-func (v *visit) named() (string, error) {
+// campaignNamed returns the id of the campaign in the path.
+func (v *visit) campaignNamed() (string, error) {
 	id := v.r.PathValue("id")
 	if !campaignID.MatchString(id) {
 		return "", errNoPage
@@ -93,7 +93,7 @@ type event struct {
 
 // look gathers what the pages of one campaign share.
 func (v *visit) look(tab string) (*campaignView, error) {
-	id, err := v.named()
+	id, err := v.campaignNamed()
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +232,7 @@ func chosen(value string) []string {
 // reportCSV streams what became of each row. Before its first byte an error is a
 // page; after it the connection ends, so that nobody takes a part for the whole.
 func (v *visit) reportCSV() error {
-	id, err := v.named()
+	id, err := v.campaignNamed()
 	if err != nil {
 		return err
 	}
@@ -340,7 +340,7 @@ func (v *visit) planView(p *httpapi.Plan) planView {
 
 // commanded does something to the campaign of the path and goes back to it.
 func (v *visit) commanded(verb string, in httpapi.CampaignCommand, key string) error {
-	id, err := v.named()
+	id, err := v.campaignNamed()
 	if err != nil {
 		return err
 	}
@@ -368,7 +368,7 @@ func (v *visit) resumeCampaign() error {
 // cancelCampaign ends one for good: the form has a box to tick, and the button asks.
 func (v *visit) cancelCampaign() error {
 	if v.r.PostFormValue("sure") != "yes" {
-		id, err := v.named()
+		id, err := v.campaignNamed()
 		if err != nil {
 			return err
 		}

@@ -71,12 +71,12 @@ func (v *visit) holdChoices() (out []choice, err error) {
 	for _, c := range []string{"marketing", "utility", "authentication"} {
 		add(outbox.ScopeCategory, c)
 	}
-	status, err := v.api.Status(v.ctx())
+	today, err := v.api.Today(v.ctx())
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range status.Numbers {
-		add(outbox.ScopeNumber, n.Number)
+	for _, n := range today.Numbers {
+		add(outbox.ScopeNumber, n.Name)
 	}
 	all, err := v.api.Campaigns(v.ctx())
 	if err != nil {

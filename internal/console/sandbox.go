@@ -206,6 +206,9 @@ func (v *visit) sandboxPage() error {
 // stands in no address.
 func (v *visit) simulated(who string) (*simPerson, error) {
 	var p simPerson
+	if who == "" {
+		return nil, nil
+	}
 	if err := v.manage("GET", "/persons/"+url.PathEscape(who), nil, &p); err != nil {
 		return nil, err
 	}
@@ -239,7 +242,7 @@ func (v *visit) talkOf(p *simPerson) ([]simLine, error) {
 		y, m, d := out[i].At.In(zone).Date()
 		out[i].Fresh = i == 0 || !sameDay(y, m, d, out[i-1].At.In(zone))
 		s := out[i].Out
-		if s == nil || s.Template == "" || s.Text == "" {
+		if s == nil || s.Template == "" || s.Text == "" || !v.may(access.RoleOperator) {
 			continue
 		}
 		key := s.Template + "/" + s.Language
@@ -247,6 +250,9 @@ func (v *visit) talkOf(p *simPerson) ([]simLine, error) {
 			taps[key] = v.tapsOf(s.Template, s.Language)
 		}
 		out[i].Taps, out[i].Code = taps[key], s.Category == "authentication"
+		for _, tap := range out[i].Taps { // shown as buttons, and not as text too
+			s.Text = strings.Replace(s.Text, "\n["+tap+"]", "", 1)
+		}
 	}
 	return out, nil
 }

@@ -160,6 +160,15 @@ func (u *Upload) Named() (id string, err error) {
 	return u.id, os.Rename(from, u.dir())
 }
 
+// Text returns the definition as it was sent, "" where there is none.
+func (u *Upload) Text() string {
+	data, err := readLimited(filepath.Join(u.dir(), definitionAt))
+	if err != nil {
+		return ""
+	}
+	return string(data)
+}
+
 // Plan judges the upload and says what it would do. Faults name files as the
 // upload does.
 func (u *Upload) Plan(ctx context.Context, opt PlanOptions) (Plan, tomlfile.Problems, error) {

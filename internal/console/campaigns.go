@@ -25,6 +25,11 @@ func campaignRoutes() []route {
 	}
 	return []route{
 		show("/campaigns", (*visit).campaigns),
+		{method: "GET", path: "/campaigns/new", role: access.RoleOperator, page: "campaigns", run: (*visit).newCampaign},
+		{method: "GET", path: "/campaigns/new/form", role: access.RoleOperator, page: "campaigns", run: (*visit).newCampaignForm},
+		change("/campaigns/new/form", access.RoleOperator, (*visit).writeCampaign),
+		{method: "POST", path: "/campaigns/new/check", role: access.RoleOperator, page: "campaigns", upload: true, run: (*visit).checkUpload},
+		{method: "POST", path: "/campaigns/new/upload", role: access.RoleOperator, page: "campaigns", upload: true, run: (*visit).takeUpload},
 		show("/campaigns/{id}", (*visit).campaign),
 		show("/campaigns/{id}/recipients", (*visit).recipients),
 		show("/campaigns/{id}/report.csv", (*visit).reportCSV),

@@ -12,6 +12,7 @@ type route struct {
 	role         access.Role // that the visitor must have; anybody: any session
 	open         bool        // needs no session
 	sandbox      bool        // only there
+	upload       bool        // takes files: its body is not bounded by maxForm
 	page         string      // the entry of the navigation that it belongs to
 	run          func(v *visit) error
 }

@@ -120,6 +120,7 @@ func (c *Console) parse(l *lang) *template.Template {
 		"progress":    progressOf,
 		"kindOfUse":   kindOfUse,
 		"civil":       l.civil,
+		"windows":     l.windows,
 		"codeText":    l.codeText,
 		"deliveredOf": deliveredOf,
 		"has":         slices.Contains[[]string],

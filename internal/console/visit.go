@@ -38,6 +38,9 @@ func (c *Console) serve(to route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{Console: c, w: w, r: r, route: to, lang: langOf(r)}
 		defer v.rescue()
+		if !to.upload {
+			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		}
 		if err := v.enter(); err != nil {
 			v.fail(err)
 			return
@@ -126,6 +129,9 @@ func (v *visit) rescue() {
 
 // from is the page of ours that the visitor came from, or the first one.
 func (v *visit) from() string {
+	if v.route.upload { // its body is not looked into
+		return "/"
+	}
 	if back := v.r.FormValue("back"); local(back) {
 		return back
 	}

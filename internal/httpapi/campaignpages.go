@@ -116,6 +116,7 @@ type UploadReply struct {
 	Taken  bool    `json:"taken"` // it lies in the campaigns folder
 	Plan   *Plan   `json:"plan,omitempty"`
 	Faults []Fault `json:"faults"`
+	Text   string  `json:"text"` // the definition, as it was sent
 }
 
 // campaignOperations are those of the pages of campaigns.
@@ -390,11 +391,12 @@ func (s *Server) campaignPlan(w http.ResponseWriter, r *http.Request) error {
 // upload judges a definition with its files as a browser's form sends them, and,
 // where that is asked and there are no faults, puts it into the campaigns folder.
 func (s *Server) upload(w http.ResponseWriter, r *http.Request) error {
-	put := r.URL.Query().Get("put") == "true"
+	how := upload{put: r.URL.Query().Get("put") == "true", named: true, form: true, audience: r.URL.Query().Get("audience")}
 	view := planView{ID: "plan", Faults: []Fault{}}
 	out := UploadReply{}
-	err := s.withUpload(w, r, &view, upload{put: put, named: true, form: true}, func(u *campaigns.Upload) error {
-		if !put || Faulty(view.Faults) {
+	err := s.withUpload(w, r, &view, how, func(u *campaigns.Upload) error {
+		out.Text = u.Text()
+		if !how.put || Faulty(view.Faults) {
 			return nil
 		}
 		out.Taken = true
@@ -437,9 +439,10 @@ func (c *Client) CampaignPlan(ctx context.Context, id string) (out PlanReply, er
 }
 
 // Upload sends a definition with its files, as multipart/form-data of a kind with
-// its boundary; put: it becomes a campaign, unless it has faults.
-func (c *Client) Upload(ctx context.Context, kind string, body io.Reader, put bool) (out UploadReply, err error) {
-	resp, err := c.doAs(ctx, "POST", "/v1/uploads", url.Values{"put": {strconv.FormatBool(put)}}, kind, body)
+// its boundary; put: it becomes a campaign, unless it has faults. audience is the
+// name that a part audience gets.
+func (c *Client) Upload(ctx context.Context, kind string, body io.Reader, put bool, audience string) (out UploadReply, err error) {
+	resp, err := c.doAs(ctx, "POST", "/v1/uploads", url.Values{"put": {strconv.FormatBool(put)}, "audience": {audience}}, kind, body)
 	if err != nil {
 		return out, err
 	}

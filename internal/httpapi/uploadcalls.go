@@ -53,6 +53,10 @@ type upload struct {
 	put   bool // it may become a campaign
 	named bool // by its definition, where that has an id
 	form  bool // a browser's: of a file that was not chosen there is an empty part
+
+	// audience is the name that a part of this name gets, whatever the file is
+	// called where it comes from; "": there is no such part.
+	audience string
 }
 
 // withUpload receives an upload, judges it, and hands it on.
@@ -72,7 +76,7 @@ func (s *Server) withUpload(w http.ResponseWriter, r *http.Request, out *planVie
 	}
 	defer func() { _ = u.Remove() }()
 	body := &halting{r.Body, http.NewResponseController(w)}
-	if err := receive(u, multipart.NewReader(http.MaxBytesReader(w, io.NopCloser(body), maxUpload), params["boundary"]), how.form); err != nil {
+	if err := receive(u, multipart.NewReader(http.MaxBytesReader(w, io.NopCloser(body), maxUpload), params["boundary"]), how); err != nil {
 		return err
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // a large audience takes its time
@@ -106,7 +110,7 @@ func (h *halting) Read(b []byte) (int, error) {
 }
 
 // receive reads the parts of an upload into it.
-func receive(u *campaigns.Upload, parts *multipart.Reader, form bool) error {
+func receive(u *campaigns.Upload, parts *multipart.Reader, how upload) error {
 	defined := false
 	for {
 		part, err := parts.NextRawPart()
@@ -127,10 +131,18 @@ func receive(u *campaigns.Upload, parts *multipart.Reader, form bool) error {
 			defined = true
 			err = u.Definition(part)
 		case "file":
-			if form && part.FileName() == "" {
+			if how.form && part.FileName() == "" {
 				continue
 			}
 			err = u.File(part.FileName(), part)
+		case "audience":
+			switch {
+			case how.audience == "":
+				return publicProblem(codeUpload, "there is a part that is not known; known are definition and file")
+			case part.FileName() == "":
+				continue
+			}
+			err = u.File(how.audience, part)
 		default:
 			return publicProblem(codeUpload, "there is a part that is not known; known are definition and file")
 		}

@@ -247,6 +247,7 @@ func (v *visit) replyTo() error {
 			return err
 		}
 		page.Draft, page.Refused, page.Once = text, v.problem(p), once
+		v.r.URL.Path = contactPath(id) // the page that is shown, by which it keeps itself up to date
 		v.show(p.Status, "contact", page)
 		return nil
 	}

@@ -195,7 +195,7 @@ func TestReplyFromThePage(t *testing.T) {
 	s.as("maria", "en").post(path+"/reply", "text", "oi", "number", "loja").want(t, http.StatusForbidden)
 	b := s.as("bia", "pt-BR")
 	b.follow(b.post(path+"/reply", "text", hostile, "number", "loja")).want(t, http.StatusOK, "A resposta está na fila", "Texto livre")
-	b.post(path+"/reply", "text", " ", "number", "loja").want(t, http.StatusBadRequest, "O pedido não é válido", `role="alert"`)
+	b.post(path+"/reply", "text", " ", "number", "loja").want(t, http.StatusBadRequest, "O pedido não é válido", `role="alert"`, `data-hx-get="`+path+`"`)
 	before := s.messages(t, ana)
 	for range 2 { // a second click
 		b.follow(b.post(path+"/reply", "text", "uma vez", "number", "loja", "once", "ABC")).want(t, http.StatusOK)

@@ -116,6 +116,7 @@ type sandboxView struct {
 	Kinds     []string // of faults
 	Codes     []int    // of Meta's that are often wanted
 	Types     []string // of messages
+	Typing    bool     // the person has just written
 }
 
 // talkShown bounds how many messages of a phone are shown.
@@ -165,7 +166,7 @@ type told map[string]any
 
 // sandboxPage shows the simulated phones, and what can be done to them.
 func (v *visit) sandboxPage() error {
-	out := sandboxView{Kinds: simKinds, Codes: simCodes, Types: simTypes}
+	out := sandboxView{Kinds: simKinds, Codes: simCodes, Types: simTypes, Typing: v.r.URL.Query().Get("typing") != ""}
 	var phones struct {
 		Phones []simPhone `json:"phones"`
 	}
@@ -337,7 +338,7 @@ func (v *visit) sandboxWrite() error {
 	if err := v.manage("POST", "/inbound", in, &told{}); err != nil {
 		return v.try(err, backTo(p), "")
 	}
-	http.Redirect(v.w, v.r, backTo(p), http.StatusSeeOther) // the bubble says it
+	http.Redirect(v.w, v.r, backTo(p)+"&typing=1", http.StatusSeeOther) // the bubble says what was done
 	return nil
 }
 

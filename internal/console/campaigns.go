@@ -27,6 +27,8 @@ func campaignRoutes() []route {
 		show("/campaigns", (*visit).campaigns),
 		{method: "GET", path: "/campaigns/new", role: access.RoleOperator, page: "campaigns", run: (*visit).newCampaign},
 		{method: "GET", path: "/campaigns/new/form", role: access.RoleOperator, page: "campaigns", run: (*visit).newCampaignForm},
+		{method: "GET", path: "/campaigns/new/check", role: access.RoleOperator, page: "campaigns", run: (*visit).toNewCampaign},
+		{method: "GET", path: "/campaigns/new/upload", role: access.RoleOperator, page: "campaigns", run: (*visit).toNewCampaign},
 		change("/campaigns/new/form", access.RoleOperator, (*visit).writeCampaign),
 		{method: "POST", path: "/campaigns/new/check", role: access.RoleOperator, page: "campaigns", upload: true, run: (*visit).checkUpload},
 		{method: "POST", path: "/campaigns/new/upload", role: access.RoleOperator, page: "campaigns", upload: true, run: (*visit).takeUpload},
@@ -350,7 +352,10 @@ func (v *visit) commanded(verb string, in httpapi.CampaignCommand, key string) e
 		return err
 	}
 	reply, err := v.api.Command(v.ctx(), verb, id, in)
-	return v.try(err, "/campaigns/"+id, key, "N", reply.Cancelled)
+	if verb == "cancel" {
+		return v.try(err, "/campaigns/"+id, key, "N", reply.Cancelled)
+	}
+	return v.try(err, "/campaigns/"+id, key)
 }
 
 func (v *visit) approveCampaign() error {

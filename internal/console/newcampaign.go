@@ -29,6 +29,12 @@ func (v *visit) newCampaign() error {
 	return v.render("new_campaign", map[string]any{"Templates": all})
 }
 
+// toNewCampaign leads back to where files are chosen: browsers do not keep them.
+func (v *visit) toNewCampaign() error {
+	http.Redirect(v.w, v.r, "/campaigns/new", http.StatusSeeOther)
+	return nil
+}
+
 // draft is what the form asks for, by the template that it is about.
 type draft struct {
 	Account, Template, Language, Category string
@@ -142,6 +148,9 @@ func exampleOf(all []httpapi.TemplateExample, place int, name string) string {
 
 // newCampaignForm asks for what a campaign with a template needs.
 func (v *visit) newCampaignForm() error {
+	if v.r.FormValue("template") == "" {
+		return v.toNewCampaign()
+	}
 	d, err := v.draftOf()
 	if err != nil {
 		return err
@@ -160,13 +169,14 @@ func (v *visit) writeCampaign() error {
 	return v.render("campaign_review", campaignReview{Text: text, Audience: audience, Media: d.Header != "" && d.Header != "text"})
 }
 
-// tomlText writes a text as TOML does: the escapes of JSON are its own.
+// tomlText writes a text as TOML does: the escapes of JSON are its own,
+// and DEL needs one.
 func tomlText(s string) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	_ = e.Encode(strings.ToValidUTF8(s, "")) // a text cannot fail
-	return strings.TrimSuffix(b.String(), "\n")
+	return strings.ReplaceAll(strings.TrimSuffix(b.String(), "\n"), "\x7f", `\u007f`)
 }
 
 // file writes the definition, and says what its audience is called.

@@ -26,8 +26,7 @@ type todayView struct {
 	Open      int64
 	Campaigns []httpapi.Campaign // with a run under way
 	MoreRuns  bool               // than those
-	Brakes    []httpapi.HoldLine // that stand and stop all marketing, by whatever reason
-	Released  bool               // the brake can be released here
+	Brakes    []httpapi.HoldLine // that stop all marketing, by whatever reason; Holds has the others
 }
 
 // bar is one line of a funnel: Part of Whole.
@@ -56,9 +55,9 @@ func (v *visit) today() error {
 	for _, h := range t.Holds {
 		if brakes(h.Scope, h.Target) {
 			out.Brakes = append(out.Brakes, h)
-			out.Released = out.Released || h.ByHand
 		}
 	}
+	out.Holds = slices.DeleteFunc(out.Holds, func(h httpapi.HoldLine) bool { return brakes(h.Scope, h.Target) }) // they stand at the top
 	slices.SortStableFunc(out.Holds, func(a, b httpapi.HoldLine) int { return b.Since.Compare(a.Since) })
 	return v.render("today", out)
 }

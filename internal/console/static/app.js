@@ -35,6 +35,13 @@
     addEventListener("pagehide", () => source.close());
   }
 
+  // What somebody opened in a part that keeps itself up to date stays open.
+  const opened = new Map();
+  document.addEventListener("toggle", (e) => { if (e.target.matches("details[data-keep]")) opened.set(e.target.dataset.keep, e.target.open); }, true);
+  document.addEventListener("htmx:after:swap", () => {
+    for (const d of document.querySelectorAll("details[data-keep]")) if (opened.has(d.dataset.keep)) d.open = opened.get(d.dataset.keep);
+  });
+
   // Forms that cannot be undone say what they do and ask.
   document.addEventListener("submit", (e) => {
     const ask = e.submitter?.dataset.ask ?? e.target.dataset.ask;

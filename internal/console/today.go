@@ -118,6 +118,7 @@ type chartSeries struct {
 	Label  string   `json:"label"`
 	Class  string   `json:"class"`
 	Values []*int64 `json:"values"` // null: it was not counted
+	Bars   bool     `json:"bars"`
 }
 
 // stack is one part of one minute's bar, in the units of the drawing: 600 wide,
@@ -147,7 +148,7 @@ func chartOf(s *httpapi.Sends, l *lang, zone *time.Location) *sendsChart {
 	out := &sendsChart{Data: chartData{X: []int64{}, Time: l.t("today.minute"), Zone: zone.String()}, Top: 5}
 	lanes := []string{"authentication", "utility", "marketing"}
 	for _, lane := range lanes {
-		out.Data.Series = append(out.Data.Series, chartSeries{Label: l.word("lane", lane), Class: lane, Values: []*int64{}})
+		out.Data.Series = append(out.Data.Series, chartSeries{Label: l.word("lane", lane), Class: lane, Values: []*int64{}, Bars: true})
 	}
 	for i := range s.Minutes {
 		m := &s.Minutes[i]

@@ -69,11 +69,11 @@
       figure.classList.add("drawn");
       const ink = colour("--dim"), line = { stroke: colour("--line"), width: 1 };
       const axis = { stroke: ink, grid: line, ticks: line, font: "12px system-ui, sans-serif" };
-      const hours = (at) => new Date(at * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", timeZone: data.zone });
+      const hours = (at) => new Date(at * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: data.zone });
       const bars = uPlot.paths.bars({ size: [0.9, 40] });
       charts.set(figure.id, new uPlot({
         width: Math.max(280, place.clientWidth), height: 200, cursor: { y: false }, legend: { live: true },
-        scales: { y: { range: (_, lo, hi) => [0, Math.max(5, hi * 1.1)] } },
+        scales: { x: { range: (_, lo, hi) => [lo - 30, hi + 30] }, y: { range: (_, lo, hi) => [0, Math.max(5, hi * 1.1)] } },
         axes: [{ ...axis, values: (_, at) => at.map(hours) }, { ...axis, size: 46 }],
         series: [{ label: data.time || "", value: (_, s) => s == null ? "–" : hours(s) },
           ...data.series.map((s) => ({ label: s.label, stroke: colour("--" + s.class), fill: colour("--" + s.class + "-soft"), width: 2, paths: s.bars ? bars : undefined, points: { show: false } }))],

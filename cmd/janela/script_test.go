@@ -86,6 +86,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("JANELA_HTTP_LISTEN", "127.0.0.1:0")
 			e.Setenv("JANELA_CONSOLE_LISTEN", "127.0.0.1:0")
+			e.Setenv("JANELA_STORE_RESERVE_MB", "4") // whatever is free on this disk
 			e.Setenv("TZ", "UTC")
 			e.Setenv("NO_COLOR", "1")
 			e.Setenv("ACTOR", httpapi.UserName(os.Getuid()))

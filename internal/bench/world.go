@@ -232,7 +232,7 @@ func writeConfig(dir string, s settings) error {
 			fmt.Fprintf(&b, "%s = %q\n", key, d)
 		}
 	}
-	fmt.Fprintf(&b, "[store]\npath = %q\n[optin]\nkey_file = \"optin.key\"\n", databaseFile)
+	fmt.Fprintf(&b, "[store]\npath = %q\nreserve_mb = 64\n[optin]\nkey_file = \"optin.key\"\n", databaseFile)
 	fmt.Fprintf(&b, "[whatsapp]\ngraph_url = %q\nwebhook_silent = \"24h\"\n", s.graph) // nobody posts statuses
 	if s.senders > 0 {
 		fmt.Fprintf(&b, "senders = %d\n", s.senders)

@@ -64,7 +64,7 @@ func withCodes(t *testing.T, config string, f func(c *counter)) {
 		c := &counter{t: t, dir: dir, client: &http.Client{Transport: &http.Transport{DialContext: net.dial, DisableKeepAlives: true}}}
 		ctx, cancel := context.WithCancel(context.Background())
 		var err error
-		c.d, err = New(ctx, Options{Config: cfg, Log: slog.New(slog.NewTextHandler(&c.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Listen: net.listen, Dial: net.dial})
+		c.d, err = New(ctx, Options{Config: cfg, Space: roomy, Log: slog.New(slog.NewTextHandler(&c.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Listen: net.listen, Dial: net.dial})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -472,7 +472,7 @@ func TestBadKeyFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d, err := New(t.Context(), Options{Config: cfg}); err == nil || !strings.Contains(err.Error(), "otp.key") {
+	if d, err := New(t.Context(), Options{Config: cfg, Space: roomy}); err == nil || !strings.Contains(err.Error(), "otp.key") {
 		t.Errorf("it started: %v", err)
 		_ = d.Close()
 	}

@@ -202,7 +202,7 @@ func TestUnsafeCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	d, err := New(t.Context(), Options{Config: cfg, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	d, err := New(t.Context(), Options{Config: cfg, Space: roomy, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

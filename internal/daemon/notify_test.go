@@ -72,7 +72,7 @@ func bubbled(t *testing.T, config string, notify func(State, string), fn func(d 
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := New(context.Background(), Options{Config: cfg, Notify: notify,
+		d, err := New(context.Background(), Options{Config: cfg, Space: roomy, Notify: notify,
 			Listen: func(string, string) (net.Listener, error) { return &noNetwork{make(chan struct{})}, nil },
 			Dial:   func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }})
 		if err != nil {

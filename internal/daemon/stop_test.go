@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"janela/internal/account"
+	"janela/internal/guard"
 	"janela/internal/outbox"
 	"janela/internal/store"
 	"janela/internal/whatsapp"
@@ -201,7 +202,7 @@ func TestStop(t *testing.T) {
 		var log bytes.Buffer
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		d, err := New(ctx, Options{Config: cfg, Log: slog.New(slog.NewTextHandler(&log, nil)), Listen: net.listen, Dial: net.dial})
+		d, err := New(ctx, Options{Config: cfg, Space: roomy, Log: slog.New(slog.NewTextHandler(&log, nil)), Listen: net.listen, Dial: net.dial})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -322,7 +323,7 @@ func embedded(t *testing.T) *Daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := New(t.Context(), Options{Config: cfg})
+	d, err := New(t.Context(), Options{Config: cfg, Space: roomy})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -444,3 +445,6 @@ func TestPerSecond(t *testing.T) {
 	of := func(id, level string) float64 { return d.perSecond(account.Number{ID: id, Throughput: level}) }
 	want(t, "rates", []float64{of("1", ""), of("2", ""), of("3", ""), of("1", "HIGH"), of("2", "HIGH")}, []float64{80, 0.5, 80, 1000, 0.5})
 }
+
+// roomy is a disk with room, whatever this machine's has.
+func roomy(string) (guard.Space, error) { return guard.Space{Free: 50 << 30, Total: 100 << 30}, nil }

@@ -99,7 +99,7 @@ func exposedDaemon(t *testing.T, dir string) *Daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := New(t.Context(), Options{Config: cfg, Log: slog.New(slog.DiscardHandler)})
+	d, err := New(t.Context(), Options{Config: cfg, Space: roomy, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

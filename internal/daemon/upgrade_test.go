@@ -62,7 +62,7 @@ func goesOn(t *testing.T, config string, version int64) {
 		t.Fatal(err)
 	}
 	log := &strings.Builder{}
-	d, err := New(context.Background(), Options{Config: cfg, Log: slog.New(slog.NewJSONHandler(log, nil)),
+	d, err := New(context.Background(), Options{Config: cfg, Space: roomy, Log: slog.New(slog.NewJSONHandler(log, nil)),
 		Listen: func(string, string) (net.Listener, error) { return &noNetwork{make(chan struct{})}, nil },
 		Dial:   func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }})
 	if err != nil {

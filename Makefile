@@ -87,3 +87,7 @@ benchmarks: ## run the benchmarks beside the code
 .PHONY: check
 check: ## what CI runs, on the committed HEAD
 	.ci/run
+
+.PHONY: browser
+browser: ## look at the console with Chromium; AXE names axe.min.js of axe-core, SHOTS a folder for pictures
+	$(GO) test -tags e2e -count=1 -timeout 15m ./internal/browsertest

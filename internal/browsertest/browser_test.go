@@ -28,15 +28,16 @@ import (
 type house struct {
 	bin, dir, console string
 	log               string
+	env               []string
 }
 
 var consoleLine = regexp.MustCompile(`the web console is there[^\n]*"address":"([^"]+)"`)
 
 // start builds the program and runs it in a folder of its own.
-func start(t *testing.T) *house {
+func start(t *testing.T, env ...string) *house {
 	t.Helper()
 	dir := t.TempDir()
-	h := &house{bin: filepath.Join(dir, "janela"), dir: dir, log: filepath.Join(dir, "log")}
+	h := &house{bin: filepath.Join(dir, "janela"), dir: dir, log: filepath.Join(dir, "log"), env: env}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", h.bin, "janela/cmd/janela")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -83,6 +84,7 @@ func (h *house) command(ctx context.Context, args ...string) *exec.Cmd {
 	c.Dir = h.dir
 	c.Env = append(os.Environ(), "JANELA_HTTP_LISTEN=127.0.0.1:0", "JANELA_CONSOLE_LISTEN=127.0.0.1:0", "JANELA_SANDBOX_LISTEN=127.0.0.1:0", "JANELA_SANDBOX_QUIET=true",
 		"JANELA_CAMPAIGNS_APPROVAL=marketing", "JANELA_STORE_RESERVE_MB=1", "JANELA_LOG_FORMAT=json")
+	c.Env = append(c.Env, h.env...)
 	return c
 }
 

@@ -5,9 +5,11 @@ package browsertest
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -92,4 +94,23 @@ func TestEveryPageWithoutScripts(t *testing.T) {
 		t.Errorf("only %d pages were found", n)
 	}
 	b.picture("without-scripts")
+}
+
+// The picture of the README is the console of a fresh clone, after a minute.
+// PICTURE names the file.
+func TestPicture(t *testing.T) {
+	to := os.Getenv("PICTURE")
+	if to == "" {
+		t.Skip("PICTURE names no file")
+	}
+	h := start(t, "JANELA_CAMPAIGNS_APPROVAL=off", "JANELA_SANDBOX_QUIET=false")
+	time.Sleep(50 * time.Second)
+	b := h.open(t, "en", "light", 1280, true)
+	b.login()
+	b.visit("/")
+	b.do("let the chart be drawn", chromedp.Sleep(time.Second))
+	png := get(b, "take a picture", chromedp.FullScreenshot(100))
+	if err := os.WriteFile(to, png, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -40,45 +40,52 @@ var (
 // fair is a shop whose campaigns run, in fake time.
 type fair struct {
 	*shop
-	t    *testing.T
-	room *campaigns.Campaigns
+	room   *campaigns.Campaigns
+	folder string // where definitions are dropped
 }
 
 func inFair(t *testing.T, fn func(t *testing.T, f *fair)) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fair{shop: newShop(t), t: t}
-		log := slog.New(slog.DiscardHandler)
-		dir := t.TempDir()
-		folder := filepath.Join(dir, "campaigns.d")
-		if err := os.Mkdir(folder, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		f.room = campaigns.New(campaigns.Config{DB: f.db, Folder: folder, Status: filepath.Join(dir, "status"), Spool: filepath.Join(dir, "spool"), Zone: "America/Sao_Paulo", Region: "BR",
-			Poll: 500 * time.Millisecond, Stable: 2 * time.Second, Approval: "marketing", FourEyes: true, TestNumbers: []whatsapp.Phone{ana},
-			PerSecond: func(account.Number) float64 { return 100 }, Log: log})
-		server := httpapi.New(httpapi.Config{DB: f.db, Log: log, Zone: "America/Sao_Paulo", Region: "BR", Folder: folder, Campaigns: f.room, TestNumbers: []whatsapp.Phone{ana},
-			Account: account.NewSyncer(account.Config{DB: f.db, Log: log})})
-		zone, err := time.LoadLocation("America/Sao_Paulo")
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.console = New(Config{DB: f.db, API: server, Logins: access.NewLogins(f.db, log), Zone: func() *time.Location { return zone }, FourEyes: func() bool { return true }, Version: "test", Log: log})
-		f.api = httpapi.Within(server, "maria")
-		f.write(func(tx *store.Tx) error {
-			if _, err := tx.Exec(putSeen); err != nil {
-				return err
-			}
-			_, err := tx.Exec(putOffer, "oferta", `[{"type":"BODY","text":"Olá {{1}}! <b>Oferta</b>","example":{"body_text":[["Ana"]]}},{"type":"BUTTONS","buttons":[{"type":"URL","text":"Ver","url":"https://loja.example/{{1}}"}]}]`)
-			return err
-		})
-		ctx, cancel := context.WithCancel(t.Context())
-		var loops sync.WaitGroup
-		loop := scheduler.NewLoop(f.db, f.room.Fire, log)
-		loops.Go(func() { _ = f.room.Run(ctx) })
-		loops.Go(func() { _ = loop.Run(ctx) })
-		defer func() { f.api.Close(); cancel(); loops.Wait() }()
+		f, end := openFair(t, "marketing")
+		defer end()
 		fn(t, f)
 	})
+}
+
+// openFair begins it. approval is that of config.toml; end ends it.
+func openFair(t testing.TB, approval string) (f *fair, end func()) {
+	f = &fair{shop: newShop(t)}
+	log := slog.New(slog.DiscardHandler)
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "campaigns.d")
+	f.folder = folder
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f.room = campaigns.New(campaigns.Config{DB: f.db, Folder: folder, Status: filepath.Join(dir, "status"), Spool: filepath.Join(dir, "spool"), Zone: "America/Sao_Paulo", Region: "BR",
+		Poll: 500 * time.Millisecond, Stable: 2 * time.Second, Approval: approval, FourEyes: true, TestNumbers: []whatsapp.Phone{ana},
+		PerSecond: func(account.Number) float64 { return 100 }, Log: log})
+	server := httpapi.New(httpapi.Config{DB: f.db, Log: log, Zone: "America/Sao_Paulo", Region: "BR", Folder: folder, Campaigns: f.room, TestNumbers: []whatsapp.Phone{ana},
+		Account: account.NewSyncer(account.Config{DB: f.db, Log: log})})
+	zone, err := time.LoadLocation("America/Sao_Paulo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.console = New(Config{DB: f.db, API: server, Logins: access.NewLogins(f.db, log), Zone: func() *time.Location { return zone }, FourEyes: func() bool { return true }, Version: "test", Log: log})
+	f.api = httpapi.Within(server, "maria")
+	f.write(func(tx *store.Tx) error {
+		if _, err := tx.Exec(putSeen); err != nil {
+			return err
+		}
+		_, err := tx.Exec(putOffer, "oferta", `[{"type":"BODY","text":"Olá {{1}}! <b>Oferta</b>","example":{"body_text":[["Ana"]]}},{"type":"BUTTONS","buttons":[{"type":"URL","text":"Ver","url":"https://loja.example/{{1}}"}]}]`)
+		return err
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var loops sync.WaitGroup
+	loop := scheduler.NewLoop(f.db, f.room.Fire, log)
+	loops.Go(func() { _ = f.room.Run(ctx) })
+	loops.Go(func() { _ = loop.Run(ctx) })
+	return f, func() { f.api.Close(); cancel(); loops.Wait() }
 }
 
 // after lets time pass, for clocks and loops.
@@ -388,7 +395,7 @@ func TestTextsOfTheForm(t *testing.T) {
 }
 
 // wantStatus is want without texts.
-func (a answer) wantStatus(t *testing.T, status int) { t.Helper(); a.want(t, status) }
+func (a answer) wantStatus(t testing.TB, status int) { t.Helper(); a.want(t, status) }
 
 // Today shows what the operation says, and the brake stops marketing.
 func TestToday(t *testing.T) {

@@ -35,7 +35,7 @@ type shop struct {
 	api *httpapi.Client
 }
 
-func newShop(t *testing.T) *shop {
+func newShop(t testing.TB) *shop {
 	s := &shop{door: newDoor(t, false)}
 	log := slog.New(slog.NewTextHandler(s.said, nil))
 	keys, err := optin.OpenKeys(filepath.Join(t.TempDir(), "optin.key"))

@@ -27,7 +27,7 @@ var doorBegan = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // door is a console over a real database, with a clock to turn.
 type door struct {
-	*testing.T
+	testing.TB
 	db      *store.DB
 	console *Console
 	said    *strings.Builder
@@ -36,8 +36,8 @@ type door struct {
 	now time.Time
 }
 
-func newDoor(t *testing.T, secure bool) *door {
-	d := &door{T: t, now: doorBegan, said: &strings.Builder{}}
+func newDoor(t testing.TB, secure bool) *door {
+	d := &door{TB: t, now: doorBegan, said: &strings.Builder{}}
 	db, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "janela.db"), Wall: d.wall})
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func (b *browser) post(path string, pairs ...string) answer {
 // in logs in with a password.
 func (b *browser) in(name string) *browser {
 	b.Helper()
-	b.post("/login", "name", name, "password", phrase).wantTo(b.T, "/")
+	b.post("/login", "name", name, "password", phrase).wantTo(b.TB, "/")
 	return b
 }
 
@@ -183,7 +183,7 @@ func (b *browser) token() string {
 	return ""
 }
 
-func (a answer) want(t *testing.T, status int, texts ...string) {
+func (a answer) want(t testing.TB, status int, texts ...string) {
 	t.Helper()
 	if a.StatusCode != status {
 		t.Errorf("%d to %q, want %d", a.StatusCode, a.Header.Get("Location"), status)
@@ -195,7 +195,7 @@ func (a answer) want(t *testing.T, status int, texts ...string) {
 	}
 }
 
-func (a answer) wantTo(t *testing.T, to string) {
+func (a answer) wantTo(t testing.TB, to string) {
 	t.Helper()
 	if a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != to {
 		t.Errorf("%d to %q, want %q\n%s", a.StatusCode, a.Header.Get("Location"), to, a.text)
@@ -206,9 +206,9 @@ func (a answer) wantTo(t *testing.T, to string) {
 func (b *browser) wantIn(in bool) {
 	b.Helper()
 	if a := b.get("/account"); in {
-		a.want(b.T, http.StatusOK)
+		a.want(b.TB, http.StatusOK)
 	} else {
-		a.wantTo(b.T, "/login?next=%2Faccount")
+		a.wantTo(b.TB, "/login?next=%2Faccount")
 	}
 }
 

@@ -85,6 +85,16 @@ func TestByClick(t *testing.T) {
 			b.submit("its release", "section.braked form button")
 			b.said()
 
+			// What happens elsewhere appears by itself, where scripts run.
+			if way.script {
+				b.visit("/")
+				b.do("wait until it is live", chromedp.WaitVisible(chromedp.CSS("[data-live-state].on")))
+				h.run(t, "hold", "marketing", "--reason", "de fora")
+				b.do("wait for the hold", chromedp.WaitVisible(chromedp.CSS("section.braked")))
+				h.run(t, "release", "marketing")
+				b.do("wait for its end", chromedp.WaitNotPresent(chromedp.CSS("section.braked")))
+			}
+
 			// Somebody writes, and is answered.
 			b.visit("/sandbox")
 			b.fill("form[action='/sandbox/open'] input[name=phone]", way.phone)

@@ -3,7 +3,11 @@
 package browsertest
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,6 +137,9 @@ func TestByClick(t *testing.T) {
 				b.approve()
 			}
 
+			// A campaign by its files; a file's hostile name stays text.
+			b.upload(way.name)
+
 			// The audit log names who it was.
 			b.visit("/audit")
 			if text := b.text("main"); !strings.Contains(text, "hold") {
@@ -171,4 +178,55 @@ func (b *browser) approve() {
 		return
 	}
 	b.t.Error("no campaign waits for an approval")
+}
+
+// upload takes a campaign by its two files, after a try with a file whose name
+// would like to be more than text.
+func (b *browser) upload(name string) {
+	b.t.Helper()
+	definition, err := os.ReadFile("../../campaigns.d/natal.toml")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	audience, err := os.ReadFile("../../campaigns.d/natal.csv")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	dir := b.t.TempDir()
+	put := func(file string, text []byte) string {
+		path := filepath.Join(dir, file)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			b.t.Fatal(err)
+		}
+		return path
+	}
+	own := put("campanha.toml", bytes.Replace(definition, []byte(`id = "natal"`), []byte(`id = "natal-`+name+`"`), 1))
+	evil := put(`<img src=x onerror=document.title='owned'>.csv`, audience)
+	b.visit("/campaigns/new")
+	b.do("choose files", chromedp.SetUploadFiles(chromedp.CSS("input[name=definition]"), []string{own}), chromedp.SetUploadFiles(chromedp.CSS("input[name=file]"), []string{evil}))
+	b.submit("check", "form[enctype] button[formaction]")
+	if title := get(b, "title", chromedp.Title()); strings.Contains(title, "owned") {
+		b.t.Error("a file's name ran as a script")
+	}
+	b.refusal("/campaigns/new/check")
+	b.visit("/campaigns/new")
+	b.do("choose files", chromedp.SetUploadFiles(chromedp.CSS("input[name=definition]"), []string{own}), chromedp.SetUploadFiles(chromedp.CSS("input[name=file]"), []string{put("natal.csv", audience)}))
+	b.submit("take it", "form[enctype] button.main")
+	b.said()
+	b.there("/campaigns", "natal-"+name)
+}
+
+// refusal takes out the line by which a browser tells of a page that is refused
+// with 400, as it was meant to be.
+func (b *browser) refusal(path string) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	was := len(b.bad)
+	b.bad = slices.DeleteFunc(b.bad, func(text string) bool {
+		return strings.Contains(text, "status of 400 ") && strings.HasSuffix(text, path)
+	})
+	if len(b.bad) == was {
+		b.t.Errorf("%s was not refused", path)
+	}
 }

@@ -33,15 +33,14 @@ func BenchmarkPages(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			last := ""
 			for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
 				f.wait(time.Second)
 				c, err := f.api.Campaign(b.Context(), "primavera")
 				if err == nil && len(c.Runs) == 1 && c.Runs[0].Reasons["no_opt_in"] == int64(n) {
 					break
 				}
-				if last = fmt.Sprintf("%v %+v", err, c); time.Since(began) > time.Minute+time.Duration(n)*time.Millisecond {
-					b.Fatal(last)
+				if time.Since(began) > time.Minute+time.Duration(n)*time.Millisecond {
+					b.Fatalf("%v %+v", err, c)
 				}
 			}
 			maria := f.as("maria", "pt-BR")

@@ -83,7 +83,8 @@ func without(u *url.URL, key string) string {
 // marketing.
 func (v *visit) braked() bool {
 	holds, err := v.api.Holds(v.ctx())
-	if err != nil {
+	if err != nil { // the page itself is still of use
+		v.cfg.Log.Warn("the console cannot tell whether the emergency brake is on", "error", err)
 		return false
 	}
 	for _, h := range holds {

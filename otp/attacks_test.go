@@ -89,7 +89,7 @@ func TestGriefing(t *testing.T) {
 			} else {
 				answers[said(err)]++
 			}
-			for n, id := range append([]string{victim.ID, newID()}, theirs...) {
+			for n, id := range append([]string{victim.ID, newID(time.Now())}, theirs...) {
 				binding := ""
 				if n > 1 {
 					binding = fmt.Sprint("attacker ", i)

@@ -57,7 +57,7 @@ func (o *OTP) issue(tx *store.Tx, c Caller, r Request, a asked) (View, error) {
 		return View{}, err
 	}
 	now := tx.Now()
-	ch := challenge{ID: newID(), Client: c.Client, Purpose: a.name, Contact: contact, PhoneKey: a.ask.phoneKey, PhoneMAC: a.exact, PrefixKey: a.ask.prefixKey,
+	ch := challenge{ID: newID(now), Client: c.Client, Purpose: a.name, Contact: contact, PhoneKey: a.ask.phoneKey, PhoneMAC: a.exact, PrefixKey: a.ask.prefixKey,
 		Masked: maskNumber(a.phone), Country: a.ask.country, IPKey: a.ask.ipKey, Binding: a.binding, Language: a.language, Device: a.device,
 		Trusted: r.Trusted, Decoy: r.Decoy, Digits: a.purpose.Digits, KID: o.deps.Keys.newest(), Seed: newSeed(), Gen: 1,
 		MaxAttempts: a.limits.attempts(), MaxResends: max(a.limits.Resends, 0), State: Pending, Channel: "whatsapp", Metadata: a.metadata,

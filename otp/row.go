@@ -3,6 +3,7 @@ package otp
 import (
 	"crypto/rand"
 	"encoding/base32"
+	"encoding/binary"
 	"encoding/hex"
 	"strings"
 	"time"
@@ -208,10 +209,15 @@ func (o *OTP) code(ch *challenge, p whatsapp.Phone) (c Code, ok bool, err error)
 
 var idText = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// newID returns an id of 128 random bits: otp_ and 26 small letters and digits.
-func newID() string {
+// newID returns the id of what begins at an instant: otp_ and 26 small letters and
+// digits, of which the first ten or so are the time (48 bits of milliseconds, as in
+// a UUIDv7) and the others 80 random bits. So what is asked for at the same time
+// stands together in the indexes: ids in no order would have every step of every
+// challenge write a page of its own.
+func newID(now time.Time) string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	binary.BigEndian.PutUint64(b[:8], uint64(store.Millis(now))<<16)
+	_, _ = rand.Read(b[6:]) // never fails: crypto/rand ends the program instead
 	return "otp_" + strings.ToLower(idText.EncodeToString(b[:]))
 }
 

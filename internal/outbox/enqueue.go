@@ -95,7 +95,11 @@ func Enqueue(tx *store.Tx, s Stream, rows []New) ([]int64, []Outcome, error) {
 		}
 	}
 	out, err := c.end()
-	tx.Wake(Topic(s.Lane))
+	if s.Lane == whatsapp.LaneAuthentication {
+		tx.Summon(Topic(s.Lane)) // a code is claimed by the commit that queues it
+	} else {
+		tx.Wake(Topic(s.Lane))
+	}
 	return ids, out, err
 }
 

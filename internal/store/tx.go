@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,7 @@ type Tx struct {
 	now   int64
 	wall  int64
 	wakes []Topic
+	calls []Topic
 	ran   int
 
 	accept  bool // Now goes back to the wall clock
@@ -114,6 +116,16 @@ func (tx *Tx) ExecBatch(s *Stmt, rows iter.Seq[[]any]) (int64, error) {
 func (tx *Tx) Wake(t Topic) {
 	if n := len(tx.wakes); n == 0 || tx.wakes[n-1] != t { // a batch of a hundred rows says it a hundred times
 		tx.wakes = append(tx.wakes, t)
+	}
+}
+
+// Summon tells whoever waits for the topic already when the function has
+// returned, so that what they Write then joins this transaction: one commit for
+// both. It is for loops that look by Write alone, which comes after this function
+// whatever becomes of it; a snapshot would show them what was before.
+func (tx *Tx) Summon(t Topic) {
+	if !slices.Contains(tx.calls, t) {
+		tx.calls = append(tx.calls, t)
 	}
 }
 

@@ -251,7 +251,7 @@ func (w *writer) apply(tx *Tx, j *job) bool {
 		j.err = err
 		return !w.conn.raw.AutoCommit()
 	}
-	tx.wakes = nil
+	tx.wakes, tx.calls = nil, nil
 	accept, ended := tx.accept, tx.ended
 	w.call(tx, j)
 	w.db.faulty(j.err)
@@ -268,6 +268,9 @@ func (w *writer) apply(tx *Tx, j *job) bool {
 		}
 	} else {
 		j.wakes = tx.wakes
+		for _, t := range tx.calls {
+			w.db.wake(t)
+		}
 	}
 	return w.conn.exec("RELEASE f") == nil
 }

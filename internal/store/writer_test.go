@@ -503,3 +503,47 @@ func TestATurnHoldsTheLockFromItsBeginning(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Who is summoned writes in the transaction that summoned him, and a function that
+// fails summons nobody.
+func TestSummonedJoinTheTransaction(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "x.db"))
+	defer db.Close()
+	wakes := db.Wakes("lane")
+	commits := db.Commits()
+	var joined error
+	boom := errors.New("boom")
+	err := db.Write(t.Context(), func(tx *store.Tx) error { tx.Summon("lane"); return boom })
+	if !errors.Is(err, boom) {
+		t.Fatal(err)
+	}
+	select {
+	case <-wakes:
+		t.Error("summoned by a function that was undone")
+	default:
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		<-wakes
+		joined = db.Write(t.Context(), func(tx *store.Tx) error {
+			v, ok, err := store.Value[string](tx, sqlSetting, "k1")
+			if err != nil || !ok || v == "" {
+				return fmt.Errorf("k1 is %q, %v, %w: whoever is summoned must see why", v, ok, err)
+			}
+			return put("k2")(tx)
+		})
+	})
+	errs := oneTurn(db, func(tx *store.Tx) error { tx.Summon("lane"); return put("k1")(tx) }, func(tx *store.Tx) error {
+		for urgent := 0; urgent == 0; urgent, _ = db.Queued() { // the other is about to ask, and nothing but this keeps the transaction open
+			time.Sleep(50 * time.Microsecond)
+		}
+		return nil
+	})
+	wg.Wait()
+	if err := errors.Join(append(errs, joined)...); err != nil {
+		t.Fatal(err)
+	}
+	if n := db.Commits() - commits; n != 1 {
+		t.Errorf("%d commits, want one for both", n)
+	}
+}

@@ -510,7 +510,6 @@ func TestSummonedJoinTheTransaction(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "x.db"))
 	defer db.Close()
 	wakes := db.Wakes("lane")
-	commits := db.Commits()
 	var joined error
 	boom := errors.New("boom")
 	err := db.Write(t.Context(), func(tx *store.Tx) error { tx.Summon("lane"); return boom })
@@ -522,6 +521,7 @@ func TestSummonedJoinTheTransaction(t *testing.T) {
 		t.Error("summoned by a function that was undone")
 	default:
 	}
+	commits := db.Commits()
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		<-wakes

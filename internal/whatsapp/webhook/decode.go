@@ -24,6 +24,14 @@ type envelope struct {
 // body that is no JSON or not Meta's envelope; single elements that cannot be
 // read become Unknown events in their place.
 func Decode(body []byte) ([]Event, error) {
+	if events, ok := quickly(body); ok {
+		return events, nil
+	}
+	return slowly(body)
+}
+
+// slowly decodes any body.
+func slowly(body []byte) ([]Event, error) {
 	var outer envelope
 	if err := json.Unmarshal(body, &outer); err != nil && !isTypeError(err) {
 		return nil, fmt.Errorf("the callback is no JSON")

@@ -49,7 +49,13 @@ func (i *instant) UnmarshalJSON(b []byte) error {
 	if err := t.UnmarshalJSON(b); err != nil {
 		return err
 	}
-	s := strings.TrimSpace(string(t))
+	i.read(string(t))
+	return nil
+}
+
+// read reads the text of a time.
+func (i *instant) read(s string) {
+	s = strings.TrimSpace(s)
 	if n, ok := whole(s); ok {
 		if n >= 1e12 {
 			n /= 1000
@@ -59,15 +65,14 @@ func (i *instant) UnmarshalJSON(b []byte) error {
 				i.Time = at
 			}
 		}
-		return nil
+		return
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05-0700"} {
 		if at, err := time.Parse(layout, s); err == nil {
 			i.Time = at.UTC().Truncate(time.Second)
-			return nil
+			return
 		}
 	}
-	return nil
 }
 
 // number reads a whole JSON number, or a string that holds one; else noCode.

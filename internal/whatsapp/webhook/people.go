@@ -51,8 +51,8 @@ func decodePeople(events []Event, waba, field string, raw json.RawMessage) []Eve
 	s := scope{waba: waba, number: string(v.Metadata.NumberID), display: string(v.Metadata.DisplayPhone), field: field, contacts: v.Contacts.items}
 	before := len(events)
 	s.several = len(v.Statuses.items) > 1
-	for _, b := range v.Statuses.items {
-		events = append(events, s.status(b))
+	for i := range v.Statuses.items {
+		events = append(events, s.status(&v.Statuses.items[i]))
 	}
 	s.several = false
 	for _, raw := range v.Messages.items {
@@ -100,33 +100,37 @@ func (s scope) complete(p identity) (identity, contact) {
 }
 
 type statusBody struct {
-	ID            text    `json:"id"`
-	Status        text    `json:"status"`
-	At            instant `json:"timestamp"`
-	Recipient     text    `json:"recipient_id"`
-	RecipientUser text    `json:"recipient_user_id"`
-	Parent        text    `json:"recipient_parent_user_id"`
-	Parent2       text    `json:"parent_recipient_user_id"`
-	RecipientType text    `json:"recipient_type"`
-	Callback      text    `json:"biz_opaque_callback_data"`
-	KeyHash       text    `json:"recipient_identity_key_hash"`
-	Conversation  *struct {
-		ID     text `json:"id"`
-		Origin struct {
-			Type text `json:"type"`
-		} `json:"origin"`
-		Expires instant `json:"expiration_timestamp"`
-	} `json:"conversation"`
-	Pricing *struct {
-		Model    text    `json:"pricing_model"`
-		Type     text    `json:"type"`
-		Category text    `json:"category"`
-		Billable boolean `json:"billable"`
-	} `json:"pricing"`
-	Errors list[errorBody] `json:"errors"`
+	ID            text                `json:"id"`
+	Status        text                `json:"status"`
+	At            instant             `json:"timestamp"`
+	Recipient     text                `json:"recipient_id"`
+	RecipientUser text                `json:"recipient_user_id"`
+	Parent        text                `json:"recipient_parent_user_id"`
+	Parent2       text                `json:"parent_recipient_user_id"`
+	RecipientType text                `json:"recipient_type"`
+	Callback      text                `json:"biz_opaque_callback_data"`
+	KeyHash       text                `json:"recipient_identity_key_hash"`
+	Conversation  *statusConversation `json:"conversation"`
+	Pricing       *statusPricing      `json:"pricing"`
+	Errors        list[errorBody]     `json:"errors"`
 }
 
-func (s scope) status(b statusBody) Event {
+type statusConversation struct {
+	ID     text `json:"id"`
+	Origin struct {
+		Type text `json:"type"`
+	} `json:"origin"`
+	Expires instant `json:"expiration_timestamp"`
+}
+
+type statusPricing struct {
+	Model    text    `json:"pricing_model"`
+	Type     text    `json:"type"`
+	Category text    `json:"category"`
+	Billable boolean `json:"billable"`
+}
+
+func (s *scope) status(b *statusBody) Event {
 	switch {
 	case b.RecipientType == "group":
 		return s.unknown("a group's status")

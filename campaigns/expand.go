@@ -29,6 +29,7 @@ type expansion struct {
 	skip   *rowSet // rows whose number another row has
 	ends   time.Time
 
+	known    store.Moment // at which the people of the portion were looked up
 	finished map[int]bool // lines that a portion had got to when a crash broke it off; nil: not asked yet
 }
 

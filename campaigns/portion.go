@@ -110,6 +110,7 @@ func (x *expansion) order(ctx context.Context, all []entry) ([]*entry, error) {
 				some = append(some, e)
 			}
 		}
+		x.known = q.Moment()
 		return know(q, some)
 	})
 	if err == nil && len(x.in.Def.Recipients.OncePer) == 0 { // else the first row of the file carries the notice
@@ -157,8 +158,7 @@ func know(q store.Querier, some []*entry) error {
 
 // write admits rows in one transaction, as many as nobody minds, and returns how
 // many; to is the position when they were the last of their portion. Who the
-// people are is asked again: what was known before the transaction only gave the
-// order.
+// people are is asked again where the book of contacts has changed since.
 func (x *expansion) write(ctx context.Context, some []*entry, to int64) (n int, err error) {
 	run := x.run
 	err = x.c.cfg.DB.Bulk(ctx, func(tx *store.Tx) error {
@@ -169,8 +169,10 @@ func (x *expansion) write(ctx context.Context, some []*entry, to int64) (n int, 
 		}
 		for n < min(len(some), mostRows) && (n == 0 || !tx.Hurry()) {
 			batch := some[n:min(n+batchRows, len(some))]
-			if err := know(tx, batch); err != nil {
-				return err
+			if !contacts.PhonesStand(tx, x.known) {
+				if err := know(tx, batch); err != nil {
+					return err
+				}
 			}
 			w := batchWriter{x: x, tx: tx, others: others}
 			for _, e := range batch {

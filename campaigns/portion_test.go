@@ -166,3 +166,48 @@ func TestAPortionIsAdmittedInTheOrderOfItsPeople(t *testing.T) {
 		}
 	})
 }
+
+// The book of contacts changes between the look at a portion's people and the
+// transaction that admits them: it is the book of the transaction that counts.
+func TestPeopleWhoChangeBeforeTheirPortionIsAdmitted(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.consent("utility", 1, 4)
+		w.run()
+		w.put("u.csv", people(1, 5))
+		w.put("u.toml", series("u", "0 12 * * *", "", ""))
+		w.pass(5 * time.Second)
+		w.halt()
+		x, path := w.surveyed(w.fire("u", "2026-11-20T12:00"))
+		var all []entry
+		_, err := x.each(t.Context(), path, func(_ int, r Recipient, bad *Reject) error {
+			all = append(all, entry{r: r, bad: bad})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		some, err := x.order(t.Context(), all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.must(func(tx *store.Tx) error { // a stranger is one no more, and two people are one
+			if _, _, err := contacts.Ensure(tx, whatsapp.Phone(testPhone(5)).Identity()); err != nil {
+				return err
+			}
+			_, err := contacts.Learn(tx, whatsapp.Phone(testPhone(1)).Identity(), whatsapp.Phone(testPhone(2)).Identity())
+			return err
+		})
+		for len(some) > 0 {
+			n, err := x.write(t.Context(), some, 5)
+			if err != nil {
+				t.Fatal(err)
+			}
+			some = some[n:]
+		}
+		w.eachOnce()
+		want := []string{"2 " + testPhone(1) + " queued ", "3 duplicate", "4 " + testPhone(3) + " queued ", "5 " + testPhone(4) + " queued ", "6 " + testPhone(5) + " queued "}
+		if diff := cmp.Diff(want, w.list(getFates)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

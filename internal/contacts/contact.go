@@ -108,6 +108,9 @@ func create(tx *store.Tx) (Contact, error) {
 }
 
 func name(tx *store.Tx, c Contact, id whatsapp.Identity) error {
+	if id.Kind == whatsapp.KindPhone {
+		tx.Changes(phones)
+	}
 	err := tx.One(sqlName, id.Value, string(id.Kind), c.ID, whatsapp.MatchKey(id), store.Millis(tx.Now()))
 	if err != nil {
 		return fmt.Errorf("contacts: store %v of contact %d: %w", id, c.ID, err)

@@ -73,6 +73,7 @@ func join(tx *store.Tx, known []found) (int64, error) {
 		if k.Root == low {
 			continue
 		}
+		tx.Changes(phones)
 		// The same root twice changes no row the second time.
 		if _, err := tx.Exec(sqlJoin, k.Root, low); err != nil {
 			return 0, fmt.Errorf("contacts: join %d to %d: %w", k.Root, low, err)

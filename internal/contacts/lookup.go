@@ -18,6 +18,13 @@ var sqlFindMany = store.SQLMany(`WITH r(n, value, kind) AS (VALUES {rows})
 	FROM r CROSS JOIN identities i CROSS JOIN contacts c WHERE i.value = r.value AND i.kind = r.kind AND c.id = i.contact_id`,
 	`(CAST(?r1 AS BIGINT), CAST(?r2 AS TEXT), CAST(?r3 AS TEXT))`)
 
+// phones is what changes where FindMany of phones would find another person.
+const phones = store.Topic("contacts.phones")
+
+// PhonesStand reports whether what FindMany found of phones in a snapshot of that
+// moment is what it would find now. It may say no though it is.
+func PhonesStand(q store.Querier, since store.Moment) bool { return store.Unchanged(q, phones, since) }
+
 type knownRow struct {
 	n, alone int64
 	Contact

@@ -53,6 +53,7 @@ type DB struct {
 	scrub   chan *job // unbuffered: nobody is left waiting when the writer ends
 	file    string
 	carried sync.Map // by type
+	noted   noted
 	quit    chan struct{}
 	done    sync.WaitGroup
 	closing sync.Once

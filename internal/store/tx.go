@@ -30,6 +30,7 @@ type Querier interface {
 	prepared(*Stmt) (*prepared, error)
 	over() error // it must end
 	carries() *sync.Map
+	changes() *noted
 }
 
 // Tx is a writing transaction. It must not be kept after its function returned.
@@ -157,6 +158,8 @@ type Snap struct {
 	conn *conn
 	now  int64
 	wall int64
+
+	moment Moment
 }
 
 // Now is the snapshot's one instant, in UTC.
@@ -189,12 +192,13 @@ func (db *DB) Read(ctx context.Context, fn func(*Snap) error) error {
 		c.reading.since.Store(0)
 		db.free.put(c)
 	}()
+	moment := Moment(db.Commits()) // before the snapshot: it shows at least these
 	if err := c.exec("BEGIN"); err != nil {
 		return fmt.Errorf("store: begin reading: %w", err)
 	}
 	defer func() { _ = c.exec("ROLLBACK") }()
 	now := db.current()
-	return fn(&Snap{db: db, conn: c, now: now, wall: db.clock.shown()})
+	return fn(&Snap{db: db, conn: c, now: now, wall: db.clock.shown(), moment: moment})
 }
 
 // Carry keeps a value with the database, for functions that have nothing but a

@@ -129,16 +129,10 @@ var (
 	sqlFlatConsent = store.SQL(`INSERT INTO consents (contact_id, category, granted_at) VALUES (?1, 'marketing', ?2)`)
 )
 
-// BenchmarkFlatOut sends a campaign as fast as it goes, without statuses, and
-// reports how that compares with a plain client loop before and after.
-// JANELA_FLAT: how many messages (100,000).
-func BenchmarkFlatOut(b *testing.B) {
-	n := 100_000
-	if v, err := strconv.Atoi(os.Getenv("JANELA_FLAT")); err == nil {
-		n = v
-	}
-	url := sink(b)
-	path := filepath.Join(b.TempDir(), "janela.db")
+// flatHouse is a database with n people who agreed; queue queues a message to each.
+func flatHouse(b *testing.B, n int) (path string, db *store.DB, queue func(run int64)) {
+	b.Helper()
+	path = filepath.Join(b.TempDir(), "janela.db")
 	db, err := store.Open(context.Background(), store.Config{Path: path})
 	if err != nil {
 		b.Fatal(err)
@@ -175,11 +169,7 @@ func BenchmarkFlatOut(b *testing.B) {
 			return nil
 		})
 	}
-	client := cloudapi.New(cloudapi.Config{BaseURL: url, Token: func() (string, error) { return "t", nil }})
-	run := int64(0)
-	for b.Loop() {
-		run++
-		size := fileSize(b, path)
+	return path, db, func(run int64) {
 		for i := 0; i < n; i += 200 {
 			write(func(tx *store.Tx) error {
 				s, err := outbox.OpenStream(tx, stream("oferta", func(s *outbox.Stream) { s.Campaign, s.Run = "natal", run }))
@@ -194,6 +184,61 @@ func BenchmarkFlatOut(b *testing.B) {
 				return err
 			})
 		}
+	}
+}
+
+// BenchmarkTurns claims and settles a campaign without a network: what a message
+// costs the one goroutine that writes.
+func BenchmarkTurns(b *testing.B) {
+	const n, each = 60_000, 400
+	_, db, queue := flatHouse(b, n)
+	run, all, used := int64(0), 0, time.Duration(0)
+	for b.Loop() {
+		run++
+		queue(run)
+		d := New(Config{DB: db, Log: slog.New(slog.DiscardHandler), Outcomes: recompute, PerSecond: func(account.Number) float64 { return 1_000_000 }})
+		l, before := newLane(d, whatsapp.LaneMarketing), cpu()
+		var batch []result
+		for settled := 0; settled < n; {
+			var tickets []*ticket
+			err := db.Bulk(context.Background(), func(tx *store.Tx) (err error) {
+				if _, err = l.settleAll(tx, batch); err == nil {
+					tickets, _, err = l.claim(tx, each)
+				}
+				return err
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			settled, batch = settled+len(batch), batch[:0]
+			for _, t := range tickets {
+				all++
+				batch = append(batch, result{ticket: t, Result: outbox.Result{Message: t.message.ID, Attempt: t.message.Attempt, To: outbox.Accepted,
+					Wamid: whatsapp.Wamid(fmt.Sprintf("wamid.HBgNNTUxMTkwMDAwMDAwMBUCABEYEjQ1NkFCQ0RFRjAxMjM0NTY%07d", all))}})
+			}
+		}
+		used += cpu() - before
+	}
+	b.ReportMetric(float64(used.Nanoseconds())/1000/float64(all), "cpu-µs/msg")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkFlatOut sends a campaign as fast as it goes, without statuses, and
+// reports how that compares with a plain client loop before and after.
+// JANELA_FLAT: how many messages (100,000).
+func BenchmarkFlatOut(b *testing.B) {
+	n := 100_000
+	if v, err := strconv.Atoi(os.Getenv("JANELA_FLAT")); err == nil {
+		n = v
+	}
+	url := sink(b)
+	path, db, queue := flatHouse(b, n)
+	client := cloudapi.New(cloudapi.Config{BaseURL: url, Token: func() (string, error) { return "t", nil }})
+	run := int64(0)
+	for b.Loop() {
+		run++
+		size := fileSize(b, path)
+		queue(run)
 		before, cpuBefore := plain(b, url, 40_000)
 		commits := db.Commits()
 		done := make(chan struct{})

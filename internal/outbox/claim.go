@@ -28,10 +28,13 @@ func Apply(tx *store.Tx, s Stream, moves []Move) ([]Message, []Outcome, error) {
 	c := begin(tx)
 	c.streams[s.ID] = s
 	now := store.Millis(tx.Now())
-	var claimed []Message
-	for _, mv := range moves {
-		after := mv.Message
-		var err error
+	c.out = make([]Outcome, 0, len(moves))
+	claimed := make([]Message, 0, len(moves))
+	var after Message // one for all: it would be on the heap each time
+	var err error
+	for i := range moves {
+		mv := &moves[i]
+		after = mv.Message
 		switch mv.To {
 		case Sending:
 			after.State, after.Attempt, after.ClaimedAt = Sending, after.Attempt+1, now

@@ -51,14 +51,16 @@ var (
 // acceptance is kept. A requeued message whose deadline has passed expires instead.
 func Settle(tx *store.Tx, results []Result) ([]Outcome, error) {
 	c := begin(tx)
+	c.out = make([]Outcome, 0, len(results))
 	done, err := c.accept(results)
 	if err != nil {
 		return nil, err
 	}
+	var after Message // one for all: it would be on the heap each time
 	for i := range results {
 		r := &results[i]
 		if done[r.Message] == r {
-			after := r.accepted()
+			after = r.accepted()
 			if err := c.moved(r.Claimed, &after); err != nil {
 				return nil, err
 			}
@@ -75,7 +77,7 @@ func Settle(tx *store.Tx, results []Result) ([]Outcome, error) {
 		if err != nil {
 			return nil, err
 		}
-		after := before
+		after = before
 		if before.State == Sending {
 			err = settle(tx, &after, *r, again)
 		} else if r.To == Accepted || r.To == AcceptedHeld {

@@ -107,7 +107,10 @@ const slack = 1.02
 // second keeps the instants of the last sends, so that in no second, wherever it
 // begins, more leave than may: a bucket alone lets its burst through beside the
 // rate. Below one message a second it keeps them so far apart.
-type second struct{ at []time.Time }
+type second struct {
+	from time.Time // the first of all
+	at   []time.Duration
+}
 
 // wait is how long until another message may leave at a rate, if spare more must
 // fit beside it; 0: now.
@@ -116,7 +119,7 @@ func (s *second) wait(now time.Time, perSecond float64, spare int) time.Duration
 	if n = max(n-spare, 1); len(s.at) < n {
 		return 0
 	}
-	return max(s.at[len(s.at)-n].Add(span).Sub(now), 0)
+	return max(s.at[len(s.at)-n]+span-now.Sub(s.from), 0)
 }
 
 // add notes a send, and forgets those that no rate up to most asks for.
@@ -124,7 +127,10 @@ func (s *second) add(now time.Time, most float64) {
 	if keep, _ := spanOf(most); len(s.at) >= 2*keep {
 		s.at = append(s.at[:0], s.at[len(s.at)-keep+1:]...)
 	}
-	s.at = append(s.at, now)
+	if s.from.IsZero() {
+		s.from = now
+	}
+	s.at = append(s.at, now.Sub(s.from))
 }
 
 // spanOf is how many messages may leave within which time.

@@ -18,9 +18,12 @@ const (
 	othersShare    = 0.9
 )
 
-var shares = map[whatsapp.Lane]float64{
+var shares = perLane[float64]{
 	whatsapp.LaneAuthentication: codesShare, whatsapp.LaneUtility: utilityShare, whatsapp.LaneMarketing: marketingShare,
 }
+
+// perLane is a thing of each lane.
+type perLane[T any] [whatsapp.LaneMarketing + 1]T
 
 // pacer is what a number may send: a bucket for all its messages, one per lane,
 // and one that all but codes share; and over all what may leave within one
@@ -33,7 +36,7 @@ var shares = map[whatsapp.Lane]float64{
 type pacer struct {
 	all    *bucket
 	others *bucket
-	lanes  map[whatsapp.Lane]*bucket
+	lanes  perLane[*bucket]
 
 	mu      sync.Mutex
 	nominal float64 // what Meta and the configuration allow
@@ -42,18 +45,18 @@ type pacer struct {
 	changed time.Time
 	sends   second
 	codes   int // that wait for their turn
-	flights map[whatsapp.Lane]*flight
+	flights perLane[*flight]
+	epoch   time.Time // from which pairs counts; zero before the first
 	pairs   map[int64]pair
-	pruned  time.Time    // when pairs was last gone through
-	unknown map[bool]int // in a row, of codes (true) and of the others
+	pruned  time.Duration // when pairs was last gone through
+	unknown map[bool]int  // in a row, of codes (true) and of the others
 }
 
 func newPacer(perSecond, hard float64) *pacer {
-	p := &pacer{nominal: perSecond, hard: max(hard, perSecond), factor: 1, all: limiter(perSecond), others: limiter(perSecond * othersShare), lanes: map[whatsapp.Lane]*bucket{},
-		flights: map[whatsapp.Lane]*flight{}, pairs: map[int64]pair{}, unknown: map[bool]int{}}
+	p := &pacer{nominal: perSecond, hard: max(hard, perSecond), factor: 1, all: limiter(perSecond), others: limiter(perSecond * othersShare), pairs: map[int64]pair{}, unknown: map[bool]int{}}
 	for l, share := range shares {
 		p.lanes[l] = limiter(perSecond * share)
-		p.flights[l] = newFlight(l)
+		p.flights[l] = newFlight(whatsapp.Lane(l))
 	}
 	return p
 }
@@ -105,8 +108,10 @@ func (p *pacer) leave(ctx context.Context, l whatsapp.Lane, contact int64) (next
 	}
 	for {
 		now := time.Now()
-		if next = p.pairs[contact].sent; contact > 0 && !code && now.Before(next) {
-			return next, false, nil
+		if contact > 0 && !code {
+			if d := p.pairs[contact].sent - p.at(now); d > 0 {
+				return now.Add(d), false, nil
+			}
 		}
 		var d time.Duration
 		if code {
@@ -118,7 +123,7 @@ func (p *pacer) leave(ctx context.Context, l whatsapp.Lane, contact int64) (next
 			p.all.take(now, 1)
 			p.sends.add(now, p.hard)
 			p.sentTo(contact, now)
-			return next, true, nil
+			return now, true, nil
 		}
 		p.mu.Unlock()
 		err = sleep(ctx, max(d, time.Millisecond))
@@ -177,9 +182,19 @@ func (p *pacer) set(factor float64, changed, now time.Time) {
 // pair rate limits).
 const pairGap = 6 * time.Second
 
-// pair is when the next message to a recipient may leave: by what was sent, and
-// by what was claimed and is soon sent.
-type pair struct{ sent, claimed time.Time }
+// pair is when the next message to a recipient may leave, since the pacer's
+// epoch: by what was sent, and by what was claimed and is soon sent. There is one
+// for everybody of the last seconds: without pointers the collector does not look
+// at them.
+type pair struct{ sent, claimed time.Duration }
+
+// at is an instant since the epoch, which lies so far back that 0 is always over.
+func (p *pacer) at(now time.Time) time.Duration {
+	if p.epoch.IsZero() {
+		p.epoch = now.Add(-time.Hour)
+	}
+	return now.Sub(p.epoch)
+}
 
 // turn is how long until a message to a recipient may be claimed, and reserves
 // the place if that is now. A code never waits: it borrows from the future, and
@@ -192,14 +207,10 @@ func (p *pacer) turn(contact int64, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := p.pairs[contact]
-	next := at.sent
-	if at.claimed.After(next) {
-		next = at.claimed
-	}
-	if d := next.Sub(now); d > 0 {
+	if d := max(at.sent, at.claimed) - p.at(now); d > 0 {
 		return d
 	}
-	at.claimed = now.Add(pairGap)
+	at.claimed = p.at(now) + pairGap
 	p.pairs[contact] = at
 	return 0
 }
@@ -210,19 +221,16 @@ func (p *pacer) sentTo(contact int64, now time.Time) {
 	if contact == 0 {
 		return
 	}
-	if now.Sub(p.pruned) >= pairGap { // forget those whose time has passed, not at every message
-		p.pruned = now
+	is := p.at(now)
+	if is-p.pruned >= pairGap { // forget those whose time has passed, not at every message
+		p.pruned = is
 		for c, at := range p.pairs {
-			if !now.Before(at.sent) && !now.Before(at.claimed) {
+			if max(at.sent, at.claimed) <= is {
 				delete(p.pairs, c)
 			}
 		}
 	}
-	at := p.pairs[contact].sent
-	if at.Before(now) {
-		at = now
-	}
-	p.pairs[contact] = pair{sent: at.Add(pairGap)}
+	p.pairs[contact] = pair{sent: max(p.pairs[contact].sent, is) + pairGap}
 }
 
 // rest keeps messages to a recipient back until then: Meta said that they come
@@ -233,8 +241,8 @@ func (p *pacer) rest(contact int64, until time.Time) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if at := p.pairs[contact]; until.After(at.sent) {
-		at.sent = until
+	if at := p.pairs[contact]; p.at(until) > at.sent {
+		at.sent = p.at(until)
 		p.pairs[contact] = at
 	}
 }

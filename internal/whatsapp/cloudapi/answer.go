@@ -8,16 +8,16 @@ import "janela/internal/whatsapp"
 func scanAnswer(b []byte) (a Answer, ok bool) {
 	s := scanner{b: b}
 	var contacts, messages, product bool
-	var status string
-	s.object(func(key string) bool {
-		switch key {
+	var status []byte
+	s.object(func(key []byte) bool {
+		switch string(key) {
 		case "messaging_product":
 			return s.once(&product, func() { s.text() })
 		case "contacts":
 			return s.once(&contacts, func() {
 				var input, waID, userID bool
-				s.only(func(key string) bool {
-					switch key {
+				s.only(func(key []byte) bool {
+					switch string(key) {
 					case "input":
 						return s.once(&input, func() { s.text() })
 					case "wa_id":
@@ -32,8 +32,8 @@ func scanAnswer(b []byte) (a Answer, ok bool) {
 		case "messages":
 			return s.once(&messages, func() {
 				var id, state bool
-				s.only(func(key string) bool {
-					switch key {
+				s.only(func(key []byte) bool {
+					switch string(key) {
 					case "id":
 						return s.once(&id, func() { a.Wamid = whatsapp.Wamid(s.text()) })
 					case "message_status":
@@ -51,7 +51,7 @@ func scanAnswer(b []byte) (a Answer, ok bool) {
 	if s.bad || s.at < len(s.b) || a.Wamid == "" {
 		return Answer{}, false
 	}
-	a.state(status)
+	a.state(string(status))
 	return a, true
 }
 
@@ -85,13 +85,13 @@ func (s *scanner) want(c byte) {
 	}
 }
 
-// text takes a string of ASCII without escapes.
-func (s *scanner) text() string {
+// text takes a string of ASCII without escapes. It is a part of what is scanned.
+func (s *scanner) text() []byte {
 	s.want('"')
 	for i := s.at; !s.bad && i < len(s.b); i++ {
 		switch c := s.b[i]; {
 		case c == '"':
-			t := string(s.b[s.at:i])
+			t := s.b[s.at:i]
 			s.at = i + 1
 			return t
 		case c == '\\' || c < ' ' || c > '~':
@@ -99,11 +99,11 @@ func (s *scanner) text() string {
 		}
 	}
 	s.bad = true
-	return ""
+	return nil
 }
 
 // object takes an object; member takes the value of a key, or returns false.
-func (s *scanner) object(member func(key string) bool) {
+func (s *scanner) object(member func(key []byte) bool) {
 	s.want('{')
 	for first := true; !s.bad && !(first && s.is('}')); first = false {
 		key := s.text()
@@ -120,7 +120,7 @@ func (s *scanner) object(member func(key string) bool) {
 }
 
 // only takes a list of one object.
-func (s *scanner) only(member func(key string) bool) {
+func (s *scanner) only(member func(key []byte) bool) {
 	s.want('[')
 	s.object(member)
 	s.want(']')

@@ -7,8 +7,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -76,6 +79,11 @@ type Client struct {
 	sendTimeout time.Duration
 	sends       *retryablehttp.Client
 	reads       *retryablehttp.Client
+
+	calls      calls
+	authorized atomic.Pointer[authorization] // the token of the last send
+	doorsMu    sync.Mutex
+	doors      map[door]*url.URL
 }
 
 var (
@@ -111,6 +119,8 @@ func New(cfg Config) *Client {
 		token:       cfg.Token,
 		transport:   cfg.Transport,
 		sendTimeout: cfg.SendTimeout,
+		calls:       calls{most: cfg.MaxIdlePerHost},
+		doors:       map[door]*url.URL{},
 	}
 	_, c.honest = cfg.Transport.(*http.Transport)
 
@@ -143,6 +153,16 @@ func newRetryClient(rt http.RoundTripper, timeout time.Duration) *retryablehttp.
 // connections.
 type keepIdle struct{ http.RoundTripper }
 
+// RoundTrip makes one try, and tells of the first one of a send, which was made
+// without it.
+func (t keepIdle) RoundTrip(r *http.Request) (*http.Response, error) {
+	if k, ok := r.Context().(*call); ok && !k.told {
+		k.told = true
+		return k.tried.resp, k.tried.err
+	}
+	return t.RoundTripper.RoundTrip(r)
+}
+
 func newTransport(idlePerHost int) *http.Transport {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
@@ -162,6 +182,7 @@ func newTransport(idlePerHost int) *http.Transport {
 
 // Close closes the idle connections.
 func (c *Client) Close() {
+	c.calls.clear()
 	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}

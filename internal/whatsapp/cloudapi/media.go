@@ -48,7 +48,7 @@ func (c *Client) UploadMedia(ctx context.Context, numberID, name, mime string, s
 		}{io.MultiReader(bytes.NewReader(head), io.LimitReader(file, size), bytes.NewReader(tail)), file}, nil
 	})
 	total := int64(len(head)) + size + int64(len(tail))
-	err = c.post(ctx, op, c.base+"/"+url.PathEscape(numberID)+"/media", contentType, total, body, nil, func(b []byte) error {
+	err = c.post(ctx, op, c.base+"/"+url.PathEscape(numberID)+"/media", contentType, total, body, func(b []byte) error {
 		var parsed struct {
 			ID text `json:"id"`
 		}

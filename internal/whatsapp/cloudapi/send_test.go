@@ -514,3 +514,16 @@ func BenchmarkSend(b *testing.B) {
 		}
 	}
 }
+
+// Over HTTP/2 a call is made anew for each send.
+func BenchmarkSendHTTP2(b *testing.B) {
+	srv := serve(b, true, page(200, accepted))
+	client := New(Config{BaseURL: srv.URL, Transport: srv.Client().Transport, Token: func() (string, error) { return testToken, nil }})
+	body := testBody()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := client.Send(b.Context(), "1", body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -295,7 +295,7 @@ func (c *Client) change(ctx context.Context, op, path string, form url.Values) e
 	ctx, cancel := context.WithTimeout(ctx, c.sendTimeout)
 	defer cancel()
 	body := []byte(form.Encode())
-	return c.post(ctx, op, c.base+path, "application/x-www-form-urlencoded", int64(len(body)), body, nil, func(b []byte) error {
+	return c.post(ctx, op, c.base+path, "application/x-www-form-urlencoded", int64(len(body)), body, func(b []byte) error {
 		var done struct {
 			Success bool `json:"success"`
 		}

@@ -6,82 +6,67 @@ import (
 	"janela/internal/store"
 )
 
-// sqlAlone names, of messages that were just accepted, those that surely open a
-// conversation, because nothing else can matter: no status of the message is
-// known; the person is one contact, has no conversation on the number that is
+// sqlBegin opens the conversations of those of the messages that were just accepted
+// of which it is certain, because nothing else can matter: no status of the message
+// is known; the person is one contact, has no conversation on the number that is
 // open then or later (none that opened 72 h before can be), and wrote nothing
 // since a day before. A message of ours from then on would have a conversation
 // open; a foreign one may have none.
-var sqlAlone = store.SQLMany(`WITH a(id, number_id, at) AS (VALUES {rows})
-	SELECT a.id, m.contact_id FROM a CROSS JOIN messages m CROSS JOIN contacts c
-	WHERE m.id = a.id AND m.state = 'accepted' AND m.accepted_at = a.at AND m.sent_at = 0 AND m.delivered_at = 0 AND m.read_at = 0 AND m.failed_at = 0
-	AND c.id = m.contact_id AND c.root = c.id AND NOT EXISTS (SELECT 1 FROM contacts k WHERE k.root = m.contact_id AND k.id <> m.contact_id)
-	AND NOT EXISTS (SELECT 1 FROM conversations v WHERE v.contact_id = m.contact_id AND v.number_id = a.number_id AND v.opened_at > a.at - 259200000 AND v.expires_at > a.at)
-	AND NOT EXISTS (SELECT 1 FROM inbound_messages i WHERE i.contact_id = m.contact_id AND i.number_id = a.number_id AND i.at > a.at - 86400000)
-	AND NOT EXISTS (SELECT 1 FROM foreign_messages f WHERE f.contact_id = m.contact_id AND (f.sent_at >= a.at OR f.delivered_at >= a.at OR f.read_at >= a.at))`,
-	`(CAST(?r1 AS BIGINT), CAST(?r2 AS TEXT), CAST(?r3 AS BIGINT))`)
-
-// sqlInsertMany is sqlInsert for several rows.
-var sqlInsertMany = store.SQLMany(`INSERT INTO conversations (`+columns+`) VALUES {rows}`,
-	`(?r1, ?r2, ?r3, ?r4, ?r5, ?r6, ?r7, ?r8, ?r9, ?r10, ?r11, ?r12, ?r13, ?r14, ?r15)`)
-
-type aloneRow struct{ message, contact int64 }
-
-// Fields names the places of sqlAlone's columns.
-func (a *aloneRow) Fields() []any { return []any{&a.message, &a.contact} }
+var sqlBegin = store.SQLMany(`WITH a(id, number_id, contact_id, category, at, message_id) AS (VALUES {rows})
+	INSERT INTO conversations (`+columns+`)
+	SELECT a.id, a.number_id, a.contact_id, a.category, 'business', 0, a.at, a.at + 86400000, 0, 1, a.message_id, '', 0, 1, 0
+	FROM a CROSS JOIN messages m CROSS JOIN contacts c
+	WHERE m.id = a.message_id AND m.contact_id = a.contact_id AND m.state = 'accepted' AND m.accepted_at = a.at AND m.sent_at = 0 AND m.delivered_at = 0 AND m.read_at = 0 AND m.failed_at = 0
+	AND c.id = a.contact_id AND c.root = c.id AND NOT EXISTS (SELECT 1 FROM contacts k WHERE k.root = a.contact_id AND k.id <> a.contact_id)
+	AND NOT EXISTS (SELECT 1 FROM conversations v WHERE v.contact_id = a.contact_id AND v.number_id = a.number_id AND v.opened_at > a.at - 259200000 AND v.expires_at > a.at)
+	AND NOT EXISTS (SELECT 1 FROM inbound_messages i WHERE i.contact_id = a.contact_id AND i.number_id = a.number_id AND i.at > a.at - 86400000)
+	AND NOT EXISTS (SELECT 1 FROM foreign_messages f WHERE f.contact_id = a.contact_id AND (f.sent_at >= a.at OR f.delivered_at >= a.at OR f.read_at >= a.at))
+	RETURNING opened_by`,
+	`(CAST(?r1 AS BIGINT), CAST(?r2 AS TEXT), CAST(?r3 AS BIGINT), CAST(?r4 AS TEXT), CAST(?r5 AS BIGINT), CAST(?r6 AS BIGINT))`)
 
 // begin opens the conversations of messages that were just accepted, where it is
 // certain that they open one: so begin most messages of campaigns. It returns
 // the touches that are left. Of two messages to one person the second is: what
 // Recompute makes of it is right for both.
 func begin(tx *store.Tx, touches []Touch) (left []Touch, changed []Change, err error) {
-	fresh := make([]*Touch, 0, len(touches))
-	at := make(map[int64]int, len(touches)) // by message
+	rows := make([]Row, 0, len(touches))
+	of := make(map[ledgerKey]int, len(touches)) // the row that may be
 	for i := range touches {
-		if t := &touches[i]; t.Accepted > 0 {
-			at[t.Accepted] = i
-			fresh = append(fresh, t)
+		t := &touches[i]
+		key := ledgerKey{t.Number, t.Contact}
+		if _, ok := of[key]; ok || t.Accepted == 0 {
+			continue
 		}
+		of[key] = len(rows)
+		rows = append(rows, Row{ID: tx.NewID(), Number: t.Number, Contact: t.Contact, Conversation: Conversation{Category: t.Category, Origin: FromBusiness,
+			OpenedAt: t.Since, ExpiresAt: t.Since.Add(Length), Provisional: true, OpenedBy: t.Accepted, MessagesOut: 1}})
 	}
-	if len(fresh) == 0 {
+	if len(rows) == 0 {
 		return touches, nil, nil
 	}
-	rows := make([]Row, 0, len(fresh))
-	begun := make(map[ledgerKey]int64, len(fresh)) // the message that does
-	err = store.EachMany(tx, sqlAlone, len(fresh), func(i int, args []any) []any {
-		return append(args, fresh[i].Accepted, fresh[i].Number, store.Millis(fresh[i].Since))
-	}, func(a *aloneRow) error {
-		t := &touches[at[a.message]]
-		key := ledgerKey{t.Number, a.contact}
-		if _, ok := begun[key]; ok {
-			return nil
-		}
-		begun[key] = a.message
-		rows = append(rows, Row{ID: tx.NewID(), Number: t.Number, Contact: a.contact, Conversation: Conversation{Category: t.Category, Origin: FromBusiness,
-			OpenedAt: t.Since, ExpiresAt: t.Since.Add(Length), Provisional: true, OpenedBy: a.message, MessagesOut: 1}})
+	begun := make(map[int64]bool, len(rows)) // by message
+	err = store.EachMany(tx, sqlBegin, len(rows), func(i int, args []any) []any {
+		r := &rows[i]
+		return append(args, r.ID, r.Number, r.Contact, string(r.Category), store.Millis(r.OpenedAt), r.OpenedBy)
+	}, func(message *store.Col[int64]) error {
+		begun[message.V] = true
 		return nil
 	})
-	if err == nil {
-		_, err = tx.ExecMany(sqlInsertMany, len(rows), func(i int, args []any) []any { return append(args, rows[i].values()...) })
-	}
-	if err == nil {
-		open := ends{}
-		for i := range rows {
-			open.add(rows[i].Conversation, 1)
-		}
-		err = open.write(tx)
-	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("conversations: open those of %d messages: %w", len(fresh), err)
+		return nil, nil, fmt.Errorf("conversations: open those of %d messages: %w", len(rows), err)
 	}
-	changed = make([]Change, len(rows))
+	changed = make([]Change, 0, len(begun))
+	open := ends{}
 	for i := range rows {
-		changed[i] = Change{ID: rows[i].ID, Opened: true, Row: rows[i]}
-	}
-	for _, t := range touches {
-		if begun[ledgerKey{t.Number, t.Contact}] != t.Accepted || t.Accepted == 0 {
-			left = append(left, t)
+		if begun[rows[i].OpenedBy] {
+			open.add(rows[i].Conversation, 1)
+			changed = append(changed, Change{ID: rows[i].ID, Opened: true, Row: rows[i]})
 		}
 	}
-	return left, changed, nil
+	for i := range touches {
+		if !begun[touches[i].Accepted] {
+			left = append(left, touches[i])
+		}
+	}
+	return left, changed, open.write(tx)
 }

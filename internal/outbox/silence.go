@@ -14,7 +14,7 @@ var (
 	sqlWatermark     = store.SQL(`SELECT claimed_at FROM watermarks WHERE number_id = ?1 AND claimed_at <= ?2`)
 	sqlSilentStreams = store.SQL(`SELECT DISTINCT ` + streamColumns + `, s.created_at FROM tallies t CROSS JOIN streams s
 		WHERE t.state IN ('accepted','accepted_held','sent') AND t.n > 0 AND s.id = t.stream_id`)
-	sqlSilent = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE stream_id = ?1 AND run_id = 0 AND state IN ('accepted','accepted_held','sent')
+	sqlSilent = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE stream_id = ?1 AND run_id = 0 AND (state = 'accepted' OR state = 'accepted_held' OR state = 'sent')
 		AND claimed_at < ?2 AND (state <> 'accepted_held' OR claimed_at < ?3) ORDER BY claimed_at LIMIT ?4`)
 	sqlSilentOfRun = store.SQL(`SELECT ` + messageColumns + ` FROM messages WHERE run_id = ?1 AND run_id > 0 AND id > ?2 AND id <= ?3
 		AND state IN ('accepted','accepted_held','sent') AND claimed_at < ?4 AND (state <> 'accepted_held' OR claimed_at < ?5) ORDER BY id LIMIT ?6`)

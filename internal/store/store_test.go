@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -230,4 +231,61 @@ func TestWakesComeAfterCommitOnly(t *testing.T) {
 			t.Error("not woken after COMMIT")
 		}
 	})
+}
+
+var sqlSchema = store.SQL(`SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND CAST(?1 AS INTEGER) = 1`)
+
+type schemaRow struct{ name, text string }
+
+func (r *schemaRow) Fields() []any { return []any{&r.name, &r.text} }
+
+// Rules and indexes of tables that are written often compare one by one: SQLite
+// would make a table of a longer list with every statement. The rules still hold.
+func TestRulesOfBusyTablesHaveNoLists(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "x.db"))
+	defer db.Close()
+	busy := map[string]int{"messages": 13, "conversations": 4, "challenges": 8, "consents": 3, "consent_events": 3, "identities": 4, "hook_deliveries": 4,
+		"code_fallbacks": 7, "past_messages": 7, "messages_silent": 3}
+	list, compared := regexp.MustCompile(`IN \(('\w+',?\s*){3,}\)`), regexp.MustCompile(`(?:CHECK|AND) \((?:kind|state|category) = '\w+'(?: OR \w+ = '\w+')+\)`)
+	err := db.Read(t.Context(), func(s *store.Snap) error {
+		rows, err := store.All[schemaRow](s, sqlSchema, 1)
+		for _, r := range rows {
+			want, ok := busy[r.name]
+			delete(busy, r.name)
+			if !ok {
+				continue
+			}
+			if list.MatchString(r.text) {
+				t.Errorf("%s looks a value up in a list: %s", r.name, list.FindString(r.text))
+			}
+			if got := strings.Count(compared.FindString(r.text), "="); got != want {
+				t.Errorf("%s compares with %d values, want %d:\n%s", r.name, got, want, r.text)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(busy) > 0 {
+		t.Errorf("not there: %v", busy)
+	}
+	for state, want := range map[string]bool{"queued": true, "presumed_expired": true, "expired": true, "gone": false, "": false} {
+		err := db.Write(t.Context(), func(tx *store.Tx) error {
+			return tx.Raw(`INSERT INTO messages (stream_id, address, state, created_at) VALUES (1, '+12025550101', '` + state + `', 1)`)
+		})
+		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "CHECK constraint failed") {
+			t.Errorf("state %q: %v", state, err)
+		}
+	}
+	err = db.Read(t.Context(), func(s *store.Snap) error {
+		sound, err := s.RawValue("PRAGMA integrity_check")
+		if sound != "ok" {
+			t.Errorf("the database is %q", sound)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

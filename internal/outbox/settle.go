@@ -27,16 +27,10 @@ var (
 	sqlAccept = store.SQL(`UPDATE messages SET state = ?3, accepted_at = ?4, wamid = ?5, held = ?6, in_window = ?7, ended_at = ?4
 		WHERE id = ?1 AND attempt = ?2 AND state = 'sending'`)
 	// sqlAcceptAlone is sqlAccept for a message of which nothing has been heard since
-	// it was claimed. sqlAcceptMany is the same for many, and names those it found
-	// so: of a few it would cost twice as much.
+	// it was claimed.
 	sqlAcceptAlone = store.SQL(`UPDATE messages SET state = ?3, accepted_at = ?4, wamid = ?5, held = ?6, in_window = ?7, ended_at = ?4
 		WHERE id = ?1 AND attempt = ?2 AND state = 'sending' AND wamid = ''
 		AND accepted_at = 0 AND sent_at = 0 AND delivered_at = 0 AND read_at = 0 AND failed_at = 0`)
-	sqlAcceptMany = store.SQLMany(`WITH r(id, attempt, state, at, wamid, held, in_window) AS (VALUES {rows})
-		UPDATE messages SET state = r.state, accepted_at = r.at, wamid = r.wamid, held = r.held, in_window = r.in_window, ended_at = r.at FROM r
-		WHERE messages.id = r.id AND messages.attempt = r.attempt AND messages.state = 'sending' AND messages.wamid = ''
-		AND messages.accepted_at = 0 AND sent_at = 0 AND delivered_at = 0 AND read_at = 0 AND failed_at = 0 RETURNING messages.id`,
-		`(CAST(?r1 AS BIGINT), CAST(?r2 AS INTEGER), CAST(?r3 AS TEXT), CAST(?r4 AS BIGINT), CAST(?r5 AS TEXT), CAST(?r6 AS INTEGER), CAST(?r7 AS INTEGER))`)
 	sqlRequeue = store.SQL(`UPDATE messages SET state = 'queued', attempt = attempt - ?3, not_before = ?4, reason = ?5, code = ?6
 		WHERE id = ?1 AND attempt = ?2 AND state = 'sending'`)
 	sqlSettle = store.SQL(`UPDATE messages SET state = ?3, reason = ?4, code = ?5, failed_at = ?6, ended_at = ?7
@@ -52,14 +46,14 @@ var (
 func Settle(tx *store.Tx, results []Result) ([]Outcome, error) {
 	c := begin(tx)
 	c.out = make([]Outcome, 0, len(results))
-	done, err := c.accept(results)
-	if err != nil {
-		return nil, err
-	}
 	var after Message // one for all: it would be on the heap each time
 	for i := range results {
 		r := &results[i]
-		if done[r.Message] == r {
+		done, err := c.accept(r)
+		if err != nil {
+			return nil, err
+		}
+		if done {
 			after = r.accepted()
 			if err := c.moved(r.Claimed, &after); err != nil {
 				return nil, err
@@ -102,48 +96,18 @@ func Settle(tx *store.Tx, results []Result) ([]Outcome, error) {
 	return c.end()
 }
 
-// accept writes acceptances without reading the messages first: what they are
-// where the statement finds them, their claims have told. It returns those it
-// wrote, by message.
-func (c *changes) accept(results []Result) (done map[int64]*Result, err error) {
-	some := make(map[int64]*Result, len(results))
-	rows := make([]*Result, 0, len(results))
-	for i := range results {
-		r := &results[i]
-		switch {
-		case r.Claimed == nil || r.Claimed.Attempt != r.Attempt || r.To != Accepted && r.To != AcceptedHeld || some[r.Message] != nil:
-		case r.Attempt > 1: // it may be a second copy
-		default:
-			some[r.Message] = r
-			rows = append(rows, r)
-		}
+// accept writes an acceptance without reading the message first: what it is where
+// the statement finds it, its claim has told. done says that it did.
+func (c *changes) accept(r *Result) (done bool, err error) {
+	switch {
+	case r.Claimed == nil || r.Claimed.Attempt != r.Attempt || r.To != Accepted && r.To != AcceptedHeld:
+		return false, nil
+	case r.Attempt > 1: // it may be a second copy
+		return false, nil
 	}
-	done = make(map[int64]*Result, len(rows))
-	values := func(i int, args []any) []any {
-		r := rows[i]
-		return append(args, r.Message, r.Attempt, string(r.To), store.Millis(r.At), string(r.Wamid), r.To == AcceptedHeld, r.InWindow)
-	}
-	if len(rows) < few {
-		for i, r := range rows {
-			n, err := c.tx.Exec(sqlAcceptAlone, values(i, nil)...)
-			if err != nil {
-				return nil, err
-			}
-			if n == 1 {
-				done[r.Message] = r
-			}
-		}
-		return done, nil
-	}
-	err = store.EachMany(c.tx, sqlAcceptMany, len(rows), values, func(id *store.Col[int64]) error {
-		done[id.V] = some[id.V]
-		return nil
-	})
-	return done, err
+	n, err := c.tx.Exec(sqlAcceptAlone, r.Message, r.Attempt, string(r.To), store.Millis(r.At), string(r.Wamid), r.To == AcceptedHeld, r.InWindow)
+	return n == 1, err
 }
-
-// few acceptances are written one by one.
-const few = 10
 
 // accepted is the message as its acceptance leaves it.
 func (r *Result) accepted() Message {

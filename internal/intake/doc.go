@@ -3,9 +3,12 @@
 // Its handler verifies the signature over the raw bytes, stores the callback
 // once, and answers 200 only when it is on disk; a second loop applies stored
 // callbacks to the ledgers in the order they came, at most a hundred events in
-// one transaction, because codes wait for it.
+// one transaction, because codes wait for it. Callbacks of nothing but statuses,
+// which make the same rows in any order, are applied by the transaction that
+// stores them, together with others that come at the same time.
 //
 //	POST ──verify──▶ stored ──200──▶ Meta
+//	       └─statuses─▶ applied ──200──▶ Meta; where that fails, stored
 //	                   └──apply──▶ applied │ failed (kept, with the reason)
 //	                   └──◀── retried by a person, and once by a new version ──┘
 //

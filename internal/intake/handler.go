@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -64,9 +65,11 @@ type Config struct {
 
 // Intake takes callbacks in. Make one with New.
 type Intake struct {
-	cfg   Config
-	live  atomic.Pointer[Live]
-	Stats Stats
+	cfg     Config
+	live    atomic.Pointer[Live]
+	running atomic.Bool // Run does
+	gather  gathering
+	Stats   Stats
 }
 
 // Live is what may change while an Intake runs; Config says what each is.
@@ -147,9 +150,33 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 }
 
 // keep writes a callback down, once, and hands it on to who wants it as it came.
+// One of nothing but statuses it applies at once; where that fails, it is stored
+// like all others, and Run sees to it.
 func (in *Intake) keep(ctx context.Context, body []byte, as hooks.Callback) error {
+	statuses, ok := statusesOnly(body)
+	key := keyOf(body, statuses)
+	if ok && in.running.Load() && in.takeIn(&newcomer{body: body, key: key, pass: as, statuses: statuses}) == nil {
+		return nil
+	}
+	return in.store(ctx, key, body, as)
+}
+
+// keyOf is by what the same bytes are known again: their hash. Of statuses of a
+// message of ours its id stands before it, which follows from the bytes too: so
+// what comes together lies together in the index, and not each in a page of its own.
+func keyOf(body []byte, statuses []webhook.Event) string {
 	sum := sha256.Sum256(body)
 	key := hex.EncodeToString(sum[:])
+	if len(statuses) > 0 {
+		if id, ok := whatsapp.ParseCallbackID(statuses[0].(webhook.Status).Callback); ok {
+			return fmt.Sprintf("%016x%s", uint64(id.Message), key[:48])
+		}
+	}
+	return key
+}
+
+// store writes a callback down for Run.
+func (in *Intake) store(ctx context.Context, key string, body []byte, as hooks.Callback) error {
 	fresh := int64(0)
 	err := in.cfg.DB.Write(ctx, func(tx *store.Tx) error {
 		var err error

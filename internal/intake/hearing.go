@@ -73,18 +73,22 @@ func (in *Intake) hear(tx *store.Tx, group []job) error {
 			if !isNews(e) {
 				continue
 			}
-			n, err := tx.Exec(sqlHeard, store.Millis(tx.Now()), store.Millis(tx.Now().Add(-writeEvery)))
-			if err != nil || n == 0 {
-				return err
-			}
-			lifted, err := outbox.Lift(tx, outbox.ScopeCategory, string(whatsapp.Marketing), reasonSilent, "meta")
-			if lifted > 0 {
-				in.cfg.Log.Info("Meta's news of messages arrive again; marketing goes on")
-			}
-			return err
+			return in.heard(tx)
 		}
 	}
 	return nil
+}
+
+func (in *Intake) heard(tx *store.Tx) error {
+	n, err := tx.Exec(sqlHeard, store.Millis(tx.Now()), store.Millis(tx.Now().Add(-writeEvery)))
+	if err != nil || n == 0 {
+		return err
+	}
+	lifted, err := outbox.Lift(tx, outbox.ScopeCategory, string(whatsapp.Marketing), reasonSilent, "meta")
+	if lifted > 0 {
+		in.cfg.Log.Info("Meta's news of messages arrive again; marketing goes on")
+	}
+	return err
 }
 
 // Watch stops marketing when messages were accepted and no news of any message

@@ -30,6 +30,8 @@ var (
 // Run applies stored callbacks until ctx ends.
 func (in *Intake) Run(ctx context.Context) error {
 	wakes := in.cfg.DB.Wakes(storedTopic)
+	in.running.Store(true)
+	defer in.running.Store(false)
 	if err := in.retryOnce(ctx); err != nil && ctx.Err() == nil {
 		in.cfg.Log.Error("what an earlier version could not apply could not be looked at; the next start tries again", "error", err)
 	}

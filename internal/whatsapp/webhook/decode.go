@@ -30,6 +30,18 @@ func Decode(body []byte) ([]Event, error) {
 	return slowly(body)
 }
 
+// Statuses is Decode for a callback that holds nothing but statuses, in the form
+// in which most come; ok is false for every other, which it does not judge.
+func Statuses(body []byte) (statuses []Event, ok bool) {
+	events, ok := quickly(body)
+	for _, e := range events {
+		if _, is := e.(Status); !is {
+			return nil, false
+		}
+	}
+	return events, ok
+}
+
 // slowly decodes any body.
 func slowly(body []byte) ([]Event, error) {
 	var outer envelope

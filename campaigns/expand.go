@@ -26,11 +26,16 @@ type expansion struct {
 	in     inspection
 	stream outbox.Stream
 	mapper *Mapper
-	skip   *rowSet // rows whose number another row has
-	ends   time.Time
+	dups   *duplicates // the numbers of all rows
+	skip   *rowSet     // rows whose number another row has
+	rows   int
 
-	known    store.Moment // at which the people of the portion were looked up
-	finished map[int]bool // lines that a portion had got to when a crash broke it off; nil: not asked yet
+	walkFrom int // rows, from which on it is worth while to walk the book
+	ends     time.Time
+
+	people   *acquaintance // who the people of the rows are; nil: not found beforehand
+	known    store.Moment  // at which the people of the portion were looked up
+	finished map[int]bool  // lines that a portion had got to when a crash broke it off; nil: not asked yet
 }
 
 var (
@@ -47,7 +52,8 @@ func (e *unusable) Error() string { return e.note }
 // expand admits the recipients of a run. It may be called again after a crash:
 // it goes on at the row it had reached.
 func (c *Campaigns) expand(ctx context.Context, run RunRecord) error {
-	x := &expansion{c: c, run: run}
+	x := &expansion{c: c, run: run, walkFrom: mostPortion}
+	defer x.forget()
 	err := x.all(ctx)
 	var stop *unusable
 	if errors.As(err, &stop) {
@@ -73,6 +79,16 @@ func (c *Campaigns) expand(ctx context.Context, run RunRecord) error {
 // runCopy names the copy of a cron run's audience in the spool. It is the run's
 // own: copies are removed, and two runs may have the same content.
 func runCopy(run int64) string { return fmt.Sprintf("run-%d", run) }
+
+// forget gives free what was kept of the audience.
+func (x *expansion) forget() {
+	if x.dups != nil {
+		x.dups.close()
+		x.dups = nil
+	}
+	x.people.close()
+	x.people = nil
+}
 
 func (x *expansion) all(ctx context.Context) error {
 	if err := x.prepare(ctx); err != nil {
@@ -324,10 +340,9 @@ func (x *expansion) each(ctx context.Context, path string, fn func(row int, r Re
 // the rows that name a number again, and stops the run where too many rows are
 // unusable.
 func (x *expansion) survey(ctx context.Context, path string) error {
-	dups := newDuplicates(x.c.cfg.Spool)
-	defer dups.close()
+	x.dups = newDuplicates(x.c.cfg.Spool)
 	bad := 0
-	news := noticed{x: x, dups: dups}
+	news := noticed{x: x, dups: x.dups}
 	rows, err := x.each(ctx, path, func(row int, r Recipient, reject *Reject) error {
 		if reject != nil {
 			bad++
@@ -341,12 +356,13 @@ func (x *expansion) survey(ctx context.Context, path string) error {
 	if err := news.flush(ctx); err != nil {
 		return err
 	}
+	x.rows = rows
 	d := x.in.Def.Recipients
 	if percent := 100 * float64(bad) / float64(max(rows, 1)); percent > d.MaxRejectedPercent {
 		return &unusable{FailedRun, fmt.Sprintf("%d of %d rows of %s cannot be used (%.1f %%), more than max_rejected_percent = %g; mend the file, or raise the limit (janela plan shows the rows)",
 			bad, rows, x.run.Audience, percent, d.MaxRejectedPercent)}
 	}
-	if x.skip, err = dups.skip(d.Duplicates == DuplicatesLast); err != nil {
+	if x.skip, err = x.dups.skip(d.Duplicates == DuplicatesLast); err != nil {
 		return err
 	}
 	if d.Duplicates == DuplicatesFail && x.skip.n > 0 {

@@ -218,23 +218,19 @@ func (d *duplicates) addKey(key string, row int) error {
 	if err != nil {
 		return err
 	}
-	d.chunk = append(d.chunk, numbered{binary.BigEndian.Uint64(b), uint64(row)})
 	d.rows = max(d.rows, row+1)
-	if len(d.chunk) >= d.limit {
-		return d.spill()
-	}
-	return nil
+	return d.put(pair{binary.BigEndian.Uint64(b), uint64(row)})
 }
 
 // again returns every row whose value another row has.
 func (d *duplicates) again() (*rowSet, error) {
 	out := &rowSet{bits: make([]uint64, d.rows/64+1)}
-	var before numbered
+	var before pair
 	first := true
-	err := d.merge(func(p numbered) {
-		if !first && p.phone == before.phone {
-			out.add(before.row)
-			out.add(p.row)
+	err := d.merge(func(p pair) {
+		if !first && p.key == before.key {
+			out.add(before.value)
+			out.add(p.value)
 		}
 		before, first = p, false
 	})

@@ -33,6 +33,7 @@ type entry struct {
 	bad       *Reject
 	duplicate bool
 	person    contacts.Known
+	met       bool // person was found beforehand: who it is, or that nobody is
 }
 
 func (e *entry) line() int {
@@ -63,15 +64,24 @@ func (x *expansion) admit(ctx context.Context, path string) error {
 		size = min(2*size, mostPortion)
 		return err
 	}
+	first := true
 	_, err := x.each(ctx, path, func(row int, r Recipient, bad *Reject) error {
 		if row < from {
 			return nil
 		}
-		some = append(some, entry{r: r, bad: bad, duplicate: bad == nil && x.skip.has(row)})
-		if len(some) < size {
+		e := entry{r: r, bad: bad, duplicate: bad == nil && x.skip.has(row)}
+		if err := x.meets(row, &e); err != nil {
+			return err
+		}
+		if some = append(some, e); len(some) < size {
 			return nil
 		}
-		return write()
+		err := write()
+		if first && x.people == nil && err == nil { // the first message waits no more
+			first = false
+			x.people, err = x.acquaint(ctx, row+1, x.rows)
+		}
+		return err
 	})
 	if err != nil || len(some) == 0 {
 		return err
@@ -110,6 +120,10 @@ func (x *expansion) order(ctx context.Context, all []entry) ([]*entry, error) {
 				some = append(some, e)
 			}
 		}
+		if x.people != nil && contacts.PhonesStand(q, x.people.at) {
+			x.known = x.people.at
+			return know(q, strangers(some))
+		}
 		x.known = q.Moment()
 		return know(q, some)
 	})
@@ -139,6 +153,17 @@ func (x *expansion) readDone(q store.Querier, firstLine int) error {
 		x.finished[line.V] = true
 	}
 	return err
+}
+
+// strangers returns the rows whose people were not found beforehand.
+func strangers(some []*entry) []*entry {
+	var out []*entry
+	for _, e := range some {
+		if !e.met {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // know looks up the people of rows.

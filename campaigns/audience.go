@@ -17,6 +17,27 @@ type Audience struct {
 // OpenAudience opens a CSV file. Errors are *csvfile.Error where the file's
 // content is at fault.
 func OpenAudience(path string) (*Audience, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	return OpenAudienceFile(f)
+}
+
+// again opens the same file once more, from its beginning.
+func (a *Audience) again(path string) (*Audience, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	file, err := csvfile.Again(f, a.File)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &Audience{File: file, closeFile: f.Close}, nil
+}
+
+func openRegular(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -24,11 +45,7 @@ func OpenAudience(path string) (*Audience, error) {
 	if !info.Mode().IsRegular() { // opening a pipe would wait for ever
 		return nil, &csvfile.Error{Message: "it is not a regular file"}
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	return OpenAudienceFile(f)
+	return os.Open(path)
 }
 
 // OpenAudienceFile reads an open file, and owns it: it is closed with the

@@ -25,6 +25,7 @@ type expansion struct {
 	rev    Revision
 	in     inspection
 	stream outbox.Stream
+	looked *Audience // as it was when its columns were resolved; closed
 	mapper *Mapper
 	dups   *duplicates // the numbers of all rows
 	skip   *rowSet     // rows whose number another row has
@@ -286,6 +287,7 @@ func (x *expansion) compile(ctx context.Context, path string) error {
 		return x.unreadable(err)
 	}
 	defer func() { _ = a.Close() }()
+	x.looked = a
 	if x.mapper, err = Compile(x.in.Def, a.Header, opt); err != nil {
 		return &unusable{FailedRun, x.run.Audience + ": " + err.Error()}
 	}
@@ -313,7 +315,7 @@ func (x *expansion) unreadable(err error) error {
 
 // each reads the audience row by row; row counts from 0.
 func (x *expansion) each(ctx context.Context, path string, fn func(row int, r Recipient, bad *Reject) error) (rows int, err error) {
-	a, err := OpenAudience(path)
+	a, err := x.looked.again(path)
 	if err != nil {
 		return 0, x.unreadable(err)
 	}

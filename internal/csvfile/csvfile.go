@@ -57,6 +57,7 @@ type File struct {
 
 	csv     *csv.Reader
 	feed    *feed
+	opt     Options
 	sum     [sha256.Size]byte
 	again   hash.Hash // of the second pass
 	lead    lead
@@ -86,7 +87,19 @@ func Open(r io.ReadSeeker, opt Options) (*File, error) {
 	if _, err := r.Seek(start, io.SeekStart); err != nil {
 		return nil, err
 	}
-	f := &File{Encoding: look.encoding, sum: look.sum, again: sha256.New()}
+	return read(r, &File{Encoding: look.encoding, sum: look.sum, opt: opt})
+}
+
+// Again reads a file anew, from where r stands, that was opened before: what the
+// first pass over all of it learnt is not asked again. Where it is another file by
+// now, the last Next says so at the latest.
+func Again(r io.Reader, before *File) (*File, error) {
+	return read(r, &File{Encoding: before.Encoding, sum: before.sum, opt: before.opt})
+}
+
+// read reads the header of a file that was passed over.
+func read(r io.Reader, f *File) (_ *File, err error) {
+	f.again = sha256.New()
 	text := io.TeeReader(r, f.again)
 	if f.Encoding == Windows1252 {
 		text = charmap.Windows1252.NewDecoder().Reader(text)
@@ -94,7 +107,7 @@ func Open(r io.ReadSeeker, opt Options) (*File, error) {
 	f.feed = &feed{from: text}
 	in := bufio.NewReaderSize(f.feed, 64<<10)
 	head, _ := in.Peek(in.Size()) // an error comes again with the row that it spoils
-	if f.lead, err = readLead(head, opt); err != nil {
+	if f.lead, err = readLead(head, f.opt); err != nil {
 		return nil, err
 	}
 	if _, err := in.Discard(f.lead.bytes); err != nil {

@@ -111,6 +111,13 @@ error: line 3: a quote is opened in this row and never closed
 				got = err.Error()
 			} else {
 				got = tell(f)
+				again, err := Again(bytes.NewReader(data), f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(want, tell(again)); diff != "" {
+					t.Errorf("read again (-want +got):\n%s", diff)
+				}
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
@@ -195,6 +202,27 @@ func TestChangedWhileRead(t *testing.T) {
 	}
 }
 
+// A file that is another when it is read again is refused: at its beginning, or
+// after its last row.
+func TestAnotherFileAgain(t *testing.T) {
+	const text = "nome,telefone\nAna,1\n"
+	first, err := Open(strings.NewReader(text), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []string{"nome,telefone\nAna,2\n", text + "Bia,2\n", "nome,telefone\nJos\xE9,1\n", "nome,telefone\n", "", "\"nome"} {
+		got := ""
+		if f, err := Again(strings.NewReader(other), first); err != nil {
+			got = err.Error()
+		} else {
+			got = tell(f)
+		}
+		if !strings.Contains(got, "the file changed while it was read") && !strings.Contains(got, "header") {
+			t.Errorf("%q: got %q", other, got)
+		}
+	}
+}
+
 // Every character of two, three and four bytes falls on the border between two
 // pieces of the first pass once.
 func TestAcrossPieces(t *testing.T) {
@@ -238,6 +266,11 @@ func readAll(t *testing.T, data []byte, opt Options) {
 	if err != nil {
 		isError(t, err)
 		return
+	}
+	if again, err := Again(bytes.NewReader(data), a); err != nil {
+		t.Fatalf("it opens, and not again: %v", err)
+	} else if anew, _ := Open(bytes.NewReader(data), opt); tell(again) != tell(anew) {
+		t.Fatal("read again it says something else")
 	}
 	width, last := len(a.Header), 0
 	var rows [][]string

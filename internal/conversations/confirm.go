@@ -13,43 +13,82 @@ import (
 // the answer to an ad opens one.
 const alone = FreeEntryLength + WindowLength
 
-// sqlConfirm moves a conversation that a message (?3) opened, alone of the
-// person's (?1, on number ?2) messages since ?6, to the instant that Meta names
-// (?4, ?5 its end). It finds no row where anything else could matter.
-var sqlConfirm = store.SQL(`UPDATE conversations SET opened_at = ?4, expires_at = ?5, provisional = 0
-	WHERE contact_id = CAST(?1 AS BIGINT) AND number_id = CAST(?2 AS TEXT) AND opened_by = ?3 AND opened_at = ?7 AND closed_at = 0 AND category = ?8
-	AND NOT EXISTS (SELECT 1 FROM contacts c WHERE c.root = CAST(?1 AS BIGINT) AND c.id <> ?1)
-	AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.contact_id = CAST(?1 AS BIGINT) AND m.contact_id > 0 AND m.run_id > 0 AND m.id <> ?3
-		AND (m.accepted_at >= ?6 OR m.sent_at >= ?6 OR m.delivered_at >= ?6 OR m.read_at >= ?6))
-	AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.contact_id = CAST(?1 AS BIGINT) AND m.contact_id > 0 AND m.run_id = 0 AND m.id <> ?3
-		AND (m.accepted_at >= ?6 OR m.sent_at >= ?6 OR m.delivered_at >= ?6 OR m.read_at >= ?6))
-	AND NOT EXISTS (SELECT 1 FROM foreign_messages f WHERE f.contact_id = CAST(?1 AS BIGINT)
-		AND (f.sent_at >= ?6 OR f.delivered_at >= ?6 OR f.read_at >= ?6))
-	AND NOT EXISTS (SELECT 1 FROM inbound_messages i WHERE i.contact_id = CAST(?1 AS BIGINT) AND i.at >= ?6)`)
+// Confirmed says that Meta named its own time (At) of a message of ours, which
+// counted with our acceptance (Was) until now.
+type Confirmed struct {
+	Number           string
+	Contact, Message int64
+	Category         whatsapp.Category // of the message
+	Was, At          time.Time
+}
 
-// Confirm takes up Meta's own time (at) of a message that counted with our
-// acceptance until now, where that is all that can differ: the message opened
-// its conversation, and nothing else of the person's happened for days. That is
-// how most messages of campaigns go, and costs one statement. If it did not, it
-// changed nothing, and Recompute must. was is our time of it, and category the
-// message's.
-func Confirm(tx *store.Tx, number string, contact, message int64, category whatsapp.Category, was, at time.Time) (did bool, err error) {
-	since := was
-	if at.Before(was) {
-		since = at
+var (
+	// sqlConfirm finds the conversations that such messages opened, alone of the
+	// person's messages since ?r5. It finds none where anything else could matter.
+	sqlConfirm = store.SQLMany(`WITH a(n, contact, number_id, message, since, was, category) AS (VALUES {rows})
+	SELECT a.n, v.id FROM a CROSS JOIN conversations v
+	WHERE v.contact_id = a.contact AND v.number_id = a.number_id AND v.opened_at = a.was AND v.category = a.category AND v.opened_by = a.message AND v.closed_at = 0
+	AND NOT EXISTS (SELECT 1 FROM contacts c WHERE c.root = a.contact AND c.id <> a.contact)
+	AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.contact_id = a.contact AND m.contact_id > 0 AND m.run_id > 0 AND m.id <> a.message
+		AND (m.accepted_at >= a.since OR m.sent_at >= a.since OR m.delivered_at >= a.since OR m.read_at >= a.since))
+	AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.contact_id = a.contact AND m.contact_id > 0 AND m.run_id = 0 AND m.id <> a.message
+		AND (m.accepted_at >= a.since OR m.sent_at >= a.since OR m.delivered_at >= a.since OR m.read_at >= a.since))
+	AND NOT EXISTS (SELECT 1 FROM foreign_messages f WHERE f.contact_id = a.contact
+		AND (f.sent_at >= a.since OR f.delivered_at >= a.since OR f.read_at >= a.since))
+	AND NOT EXISTS (SELECT 1 FROM inbound_messages i WHERE i.contact_id = a.contact AND i.at >= a.since)`,
+		`(CAST(?r1 AS BIGINT), CAST(?r2 AS BIGINT), CAST(?r3 AS TEXT), CAST(?r4 AS BIGINT), CAST(?r5 AS BIGINT), CAST(?r6 AS BIGINT), CAST(?r7 AS TEXT))`)
+	// sqlMove moves such a conversation to Meta's instant.
+	sqlMove = store.SQL(`UPDATE conversations SET opened_at = ?2, expires_at = ?3, provisional = 0 WHERE id = ?1`)
+)
+
+type confirmRow struct{ n, id int64 }
+
+// Fields names the places of sqlConfirm's columns.
+func (r *confirmRow) Fields() []any { return []any{&r.n, &r.id} }
+
+// Confirm takes up Meta's own times where they are all that can differ: a message
+// opened its conversation, and nothing else of the person's happened for days. That
+// is how most messages of campaigns go, and costs few statements for many. did says
+// of each whether it was so; of the others it changed nothing, and Recompute must.
+func Confirm(tx *store.Tx, all ...Confirmed) (did []bool, err error) {
+	did = make([]bool, len(all))
+	asked := make([]int, 0, len(all))
+	seen := make(map[int64]bool, len(all))
+	for i := range all {
+		if c := &all[i]; !seen[c.Message] && !past(tx, c.since()) {
+			asked = append(asked, i)
+			seen[c.Message] = true
+		}
 	}
-	if past(tx, since.Add(-alone)) {
-		return false, nil
-	}
-	n, err := tx.Exec(sqlConfirm, contact, number, message, store.Millis(at), store.Millis(at.Add(Length)), store.Millis(since.Add(-alone)), store.Millis(was), string(category))
-	if err != nil {
-		return false, fmt.Errorf("conversations: confirm the opener of contact %d: %w", contact, err)
-	}
-	if n == 0 {
-		return false, nil
-	}
+	var found []confirmRow
+	err = store.EachMany(tx, sqlConfirm, len(asked), func(i int, args []any) []any {
+		c := &all[asked[i]]
+		return append(args, int64(asked[i]), c.Contact, c.Number, c.Message, store.Millis(c.since()), store.Millis(c.Was), string(c.Category))
+	}, func(r *confirmRow) error { found = append(found, *r); return nil })
 	open := ends{}
-	open.add(Conversation{Category: category, ExpiresAt: was.Add(Length)}, -1)
-	open.add(Conversation{Category: category, ExpiresAt: at.Add(Length)}, 1)
-	return true, open.write(tx)
+	for _, r := range found {
+		if err != nil {
+			break
+		}
+		c := &all[r.n]
+		did[r.n] = true
+		open.add(Conversation{Category: c.Category, ExpiresAt: c.Was.Add(Length)}, -1)
+		open.add(Conversation{Category: c.Category, ExpiresAt: c.At.Add(Length)}, 1)
+		err = tx.One(sqlMove, r.id, store.Millis(c.At), store.Millis(c.At.Add(Length)))
+	}
+	if err == nil {
+		err = open.write(tx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("conversations: confirm the openers of %d: %w", len(all), err)
+	}
+	return did, nil
+}
+
+// since is from when on nothing else of the person's may have happened.
+func (c *Confirmed) since() time.Time {
+	if c.At.Before(c.Was) {
+		return c.At.Add(-alone)
+	}
+	return c.Was.Add(-alone)
 }

@@ -3,6 +3,7 @@ package conversations
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"janela/internal/store"
@@ -30,8 +31,8 @@ type Pricing struct {
 const (
 	priceInto = `INSERT INTO message_prices
 	(id, wamid, model, type, category, billable, conversation_id, conversation_origin, conversation_ends, at)
-	VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-	ON CONFLICT `
+	VALUES `
+	priceRow   = `(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)`
 	priceAgain = ` DO UPDATE SET
 	model = CASE WHEN excluded.model <> '' AND (message_prices.model = '' OR excluded.at >= message_prices.at)
 		THEN excluded.model ELSE message_prices.model END,
@@ -51,26 +52,50 @@ const (
 )
 
 var (
-	sqlPrice        = store.SQL(priceInto + `(id)` + priceAgain)
-	sqlForeignPrice = store.SQL(priceInto + `(wamid) WHERE wamid <> ''` + priceAgain)
+	sqlPrices       = store.SQLMany(priceInto+`{rows} ON CONFLICT (id)`+priceAgain, strings.ReplaceAll(priceRow, "?", "?r"))
+	sqlForeignPrice = store.SQL(priceInto + priceRow + ` ON CONFLICT (wamid) WHERE wamid <> ''` + priceAgain)
 )
 
-// RecordPricing writes down what Meta said of a message's price. It decides
-// nothing: our conversations are our own arithmetic.
-func RecordPricing(tx *store.Tx, p Pricing) error {
-	if p.Wamid == "" {
-		return errors.New("conversations: a price needs the wamid of its message")
+// RecordPricing writes down what Meta said of the prices of messages, in the order
+// in which they are given. It decides nothing: our conversations are our own
+// arithmetic.
+func RecordPricing(tx *store.Tx, all ...Pricing) error {
+	var ours []*Pricing
+	for i := range all {
+		p := &all[i]
+		if p.Wamid == "" {
+			return errors.New("conversations: a price needs the wamid of its message")
+		}
+		if p.Message > 0 {
+			ours = append(ours, p)
+			continue
+		}
+		if err := tx.One(sqlForeignPrice, p.values(tx, nil, tx.NewID(), string(p.Wamid))...); err != nil {
+			return fmt.Errorf("conversations: store the price of %v: %w", p.Wamid, err)
+		}
 	}
-	stmt, id, wamid := sqlPrice, p.Message, ""
-	if id == 0 {
-		stmt, id, wamid = sqlForeignPrice, tx.NewID(), string(p.Wamid)
-	}
-	err := tx.One(stmt, id, wamid, p.Model, p.Type, p.Category, p.Billable,
-		p.ConversationID, p.ConversationOrigin, store.Millis(p.ConversationEnds), store.Millis(SaneTime(p.At, tx.Now())))
-	if err != nil {
-		return fmt.Errorf("conversations: store the price of %v: %w", p.Wamid, err)
+	for len(ours) > 0 { // each message once in a statement
+		n, seen := 0, make(map[int64]bool, len(ours))
+		for n < len(ours) && !seen[ours[n].Message] {
+			seen[ours[n].Message] = true
+			n++
+		}
+		changed, err := tx.ExecMany(sqlPrices, n, func(i int, args []any) []any { return ours[i].values(tx, args, ours[i].Message, "") })
+		if err == nil && changed != int64(n) {
+			err = fmt.Errorf("%w: %d of %d rows", store.ErrLost, changed, n)
+		}
+		if err != nil {
+			return fmt.Errorf("conversations: store the prices of %d messages: %w", n, err)
+		}
+		ours = ours[n:]
 	}
 	return nil
+}
+
+// values appends the arguments of priceRow.
+func (p *Pricing) values(tx *store.Tx, args []any, id int64, wamid string) []any {
+	return append(args, id, wamid, p.Model, p.Type, p.Category, p.Billable,
+		p.ConversationID, p.ConversationOrigin, store.Millis(p.ConversationEnds), store.Millis(SaneTime(p.At, tx.Now())))
 }
 
 const priceColumns = `model, type, category, billable, conversation_id, conversation_origin, conversation_ends, at`

@@ -194,8 +194,12 @@ func (w *world) apply(tx *store.Tx, s step) (contact int64, changed []Change, er
 			return 0, nil, err
 		}
 		if counted && counts && was.Provisional && !is.Provisional {
-			if w.confirmed, err = Confirm(tx, m.number, m.contact, m.id, m.category, was.At, is.At); err != nil || w.confirmed {
-				return m.contact, nil, err
+			did, err := Confirm(tx, Confirmed{m.number, m.contact, m.id, m.category, was.At, is.At})
+			if err != nil {
+				return 0, nil, err
+			}
+			if w.confirmed = did[0]; w.confirmed {
+				return m.contact, nil, nil
 			}
 		}
 		if !counted && counts && is.Provisional {

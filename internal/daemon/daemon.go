@@ -16,7 +16,6 @@ import (
 	"janela/internal/access"
 	"janela/internal/account"
 	"janela/internal/backup"
-	"janela/internal/conversations"
 	"janela/internal/dispatch"
 	"janela/internal/failpoint"
 	"janela/internal/feed"
@@ -179,30 +178,8 @@ func (d *Daemon) build(ctx context.Context) error {
 // outcomes follows up what became of messages: the conversation ledger first,
 // then those who produced them.
 func (d *Daemon) outcomes(tx *store.Tx, out []outbox.Outcome) error {
-	var touches []conversations.Touch
-	for _, o := range out {
-		if o.Since.IsZero() || o.Contact == 0 {
-			continue
-		}
-		if !o.Confirmed.IsZero() {
-			did, err := conversations.Confirm(tx, o.Number, o.Contact, o.Message, o.Category, o.Was, o.Confirmed)
-			if err != nil {
-				return err
-			}
-			if did {
-				continue
-			}
-		}
-		t := conversations.Touch{Number: o.Number, Contact: o.Contact, Since: o.Since}
-		if o.To == outbox.Accepted {
-			t.Accepted, t.Category = o.Message, o.Category
-		}
-		touches = append(touches, t)
-	}
-	if len(touches) > 0 {
-		if _, err := conversations.Recompute(tx, touches...); err != nil {
-			return err
-		}
+	if err := recount(tx, out); err != nil {
+		return err
 	}
 	if err := errors.Join(d.dispatch.Outcomes(tx, out), gate.Decided(tx, out)); err != nil {
 		return err

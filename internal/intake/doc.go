@@ -8,9 +8,9 @@
 // stores them, together with others that come at the same time.
 //
 //	POST ──verify──▶ stored ──200──▶ Meta
-//	       └─statuses─▶ applied ──200──▶ Meta; where that fails, stored
-//	                   └──apply──▶ applied │ failed (kept, with the reason)
-//	                   └──◀── retried by a person, and once by a new version ──┘
+//	          │        └──apply──▶ applied │ failed (kept, with the reason)
+//	          │        └──◀── retried by a person, and once by a new version ──┘
+//	          └─statuses─▶ applied ──200──▶ Meta; where that fails, stored
 //
 // Invariants:
 //   - a callback answered 200 is on disk; one that could not be stored is

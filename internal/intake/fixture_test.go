@@ -54,6 +54,7 @@ type house struct {
 	outcomes []outbox.Outcome
 	onTell   func(tx *store.Tx, out []outbox.Outcome) error
 	resyncs  int
+	batched  bool // conversations are confirmed together, as the daemon does
 }
 
 func newHouse(t testing.TB) *house {
@@ -118,14 +119,35 @@ func (h *house) pass(d time.Duration) {
 
 // follow does what the daemon does: the conversation ledger first.
 func (h *house) follow(tx *store.Tx, out []outbox.Outcome) error {
-	for _, o := range out {
+	together := map[int]bool{}
+	if h.batched {
+		var all []conversations.Confirmed
+		var at []int
+		for i, o := range out {
+			if !o.Confirmed.IsZero() && o.Contact > 0 {
+				all = append(all, conversations.Confirmed{Number: o.Number, Contact: o.Contact, Message: o.Message, Category: o.Category, Was: o.Was, At: o.Confirmed})
+				at = append(at, i)
+			}
+		}
+		did, err := conversations.Confirm(tx, all...)
+		if err != nil {
+			return err
+		}
+		for i := range at {
+			together[at[i]] = did[i]
+		}
+	}
+	for i, o := range out {
+		if together[i] {
+			continue
+		}
 		if !o.Since.IsZero() && o.Contact > 0 {
-			if !o.Confirmed.IsZero() {
-				did, err := conversations.Confirm(tx, o.Number, o.Contact, o.Message, o.Category, o.Was, o.Confirmed)
+			if !o.Confirmed.IsZero() && !h.batched {
+				did, err := conversations.Confirm(tx, conversations.Confirmed{Number: o.Number, Contact: o.Contact, Message: o.Message, Category: o.Category, Was: o.Was, At: o.Confirmed})
 				if err != nil {
 					return err
 				}
-				if did {
+				if did[0] {
 					continue
 				}
 			}

@@ -194,7 +194,7 @@ func (in *Intake) foreign(tx *store.Tx, s webhook.Status, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := in.price(tx, s, 0); err != nil || since.IsZero() {
+	if err := in.price(tx, s); err != nil || since.IsZero() {
 		return err
 	}
 	_, err = conversations.Recompute(tx, conversations.Touch{Number: s.NumberID, Contact: c.ID, Since: since})
@@ -218,12 +218,22 @@ func (in *Intake) sameRecipient(tx *store.Tx, w whatsapp.Wamid, c contacts.Conta
 	return join(tx, known[0], id)
 }
 
-// price keeps verbatim what Meta says of the message's price and conversation.
-func (in *Intake) price(tx *store.Tx, s webhook.Status, message int64) error {
-	if s.Pricing == nil && s.Conversation == nil || s.Wamid == "" {
+// price keeps verbatim what Meta says of a foreign message's price and conversation.
+func (in *Intake) price(tx *store.Tx, s webhook.Status) error {
+	p, ok := priceOf(tx, s, 0)
+	if !ok {
 		return nil
 	}
-	p := conversations.Pricing{Wamid: s.Wamid, Message: message, At: conversations.SaneTime(s.At, tx.Now())}
+	return conversations.RecordPricing(tx, p)
+}
+
+// priceOf is what a status says of the price of a message of ours, or of another's
+// (0); ok is false where it says nothing.
+func priceOf(tx *store.Tx, s webhook.Status, message int64) (p conversations.Pricing, ok bool) {
+	if s.Pricing == nil && s.Conversation == nil || s.Wamid == "" {
+		return p, false
+	}
+	p = conversations.Pricing{Wamid: s.Wamid, Message: message, At: conversations.SaneTime(s.At, tx.Now())}
 	if s.Pricing != nil {
 		p.Model, p.Type, p.Category = s.Pricing.Model, s.Pricing.Type, s.Pricing.Category
 		if s.Pricing.Billable != nil {
@@ -233,7 +243,7 @@ func (in *Intake) price(tx *store.Tx, s webhook.Status, message int64) error {
 	if s.Conversation != nil {
 		p.ConversationID, p.ConversationOrigin, p.ConversationEnds = s.Conversation.ID, s.Conversation.Origin, s.Conversation.ExpiresAt
 	}
-	return conversations.RecordPricing(tx, p)
+	return p, true
 }
 
 // inbound keeps what a person wrote: identities, conversation, service window.

@@ -14,9 +14,10 @@ import (
 // statusBatch applies the statuses of one transaction together. What they change
 // stands in the tables after write, and before anything else is applied.
 type statusBatch struct {
-	in   *Intake
-	tx   *store.Tx
-	rows *outbox.Observing
+	in     *Intake
+	tx     *store.Tx
+	rows   *outbox.Observing
+	prices []conversations.Pricing
 }
 
 func (in *Intake) statuses(tx *store.Tx) *statusBatch {
@@ -25,8 +26,25 @@ func (in *Intake) statuses(tx *store.Tx) *statusBatch {
 	})}
 }
 
+// load reads the messages of statuses together.
+func (b *statusBatch) load(group []*newcomer) error {
+	var ids []int64
+	for _, n := range group {
+		for _, e := range n.statuses {
+			if id, ok := whatsapp.ParseCallbackID(e.(webhook.Status).Callback); ok && id.DB == b.in.cfg.DB.Name() {
+				ids = append(ids, id.Message)
+			}
+		}
+	}
+	return b.rows.Load(ids)
+}
+
 // write writes what the statuses so far changed, and hands it on.
 func (b *statusBatch) write() error {
+	if err := conversations.RecordPricing(b.tx, b.prices...); err != nil {
+		return err
+	}
+	b.prices = b.prices[:0]
 	out, err := b.rows.Write()
 	if err != nil {
 		return err
@@ -70,13 +88,14 @@ func (b *statusBatch) apply(s webhook.Status) error {
 	if err != nil {
 		return err
 	}
-	if err := in.price(tx, s, before.ID); err != nil {
-		return err
+	if p, ok := priceOf(tx, s, before.ID); ok {
+		b.prices = append(b.prices, p)
 	}
 	if s.IdentityKeyHash != "" && stream.Category == whatsapp.Authentication && in.cfg.IdentityKey != nil {
 		if err := in.cfg.IdentityKey(tx, before.ID, s.IdentityKeyHash); err != nil {
 			return err
 		}
+		b.rows.Forget()
 	}
 	// What goes to somebody to whom nothing else goes is codes: one that arrives
 	// shows that they can be reached.
@@ -84,6 +103,7 @@ func (b *statusBatch) apply(s webhook.Status) error {
 		if _, err := gate.Reachable(tx, before.Contact); err != nil {
 			return err
 		}
+		b.rows.Forget()
 	}
 	if s.Status == webhook.StatusFailed && changed && code.Class != "" {
 		if err := b.write(); err != nil {

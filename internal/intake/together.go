@@ -138,6 +138,9 @@ func (in *Intake) takeInAll(tx *store.Tx, group []*newcomer) error {
 		return err
 	}
 	seen := in.statuses(tx)
+	if err := seen.load(group); err != nil {
+		return err
+	}
 	for _, c := range group {
 		if err := in.cfg.Hooks.Pass(tx, c.pass); err != nil {
 			return err

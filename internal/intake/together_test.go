@@ -110,6 +110,7 @@ func TestTogetherIsAsOneByOne(t *testing.T) {
 	plans := rapid.SliceOfN(rapid.SliceOfN(rapid.IntRange(0, people*5*4-1), 1, 4), 1, 20)
 	for seed := range 25 { // each opens two databases
 		stored, direct := newHouse(t), newHouse(t)
+		direct.batched = true
 		var bodies [2][]string
 		plan := plans.Example(seed)
 		for i, h := range []*house{stored, direct} {
@@ -313,3 +314,39 @@ func TestKeys(t *testing.T) {
 		t.Errorf("%d keys of 4 callbacks", len(keys))
 	}
 }
+
+// What many statuses have in common is asked and written together: a hundred cost
+// few statements each.
+func TestTogetherCostsLittle(t *testing.T) {
+	h := newHouse(t)
+	h.batched = true
+	ids := h.accepted(100)
+	for _, word := range []string{"sent", "delivered", "read"} {
+		h.pass(time.Second)
+		var list []string
+		for i, id := range ids {
+			list = append(list, h.status(string(benchWamid(id)), word, h.callback(id), benchPhone(i), `"pricing":{"billable":true,"pricing_model":"PMP","type":"regular","category":"marketing"}`))
+		}
+		body := []byte(envelope("messages", statuses(list...)))
+		events, ok := statusesOnly(body)
+		if !ok {
+			t.Fatal("it is not of that form")
+		}
+		h.write(func(tx *store.Tx) error {
+			before := tx.Statements()
+			err := h.in.takeInAll(tx, []*newcomer{{body: body, key: keyOf(body, events), statuses: events}})
+			if n := tx.Statements() - before; n > mostPer100[word] {
+				t.Errorf("100 statuses %s took %d statements", word, n)
+			}
+			return err
+		})
+	}
+	if n := h.read3(); n != 100 {
+		t.Errorf("%d of 100 messages are read", n)
+	}
+}
+
+// mostPer100 is how many statements a hundred statuses take at most: for each
+// message one that writes it, and the first news of it one that asks for its
+// service window, and one that moves its conversation.
+var mostPer100 = map[string]int{"sent": 330, "delivered": 125, "read": 125}

@@ -1,6 +1,8 @@
 package outbox
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"janela/internal/store"
@@ -23,14 +25,16 @@ type Observation struct {
 var (
 	// The columns of a message that statuses look at, and no more.
 	sqlObserved = store.SQL(`SELECT ` + observedColumns + ` FROM messages WHERE id = ?1`)
-	sqlObserve  = store.SQL(`UPDATE messages SET state = ?2, sent_at = ?3, delivered_at = ?4, read_at = ?5, failed_at = ?6,
+	// sqlObservedMany is sqlObserved for several.
+	sqlObservedMany = store.SQLMany(`WITH r(id) AS (VALUES {rows}) SELECT `+"m."+strings.ReplaceAll(observedColumns, ", ", ", m.")+` FROM r CROSS JOIN messages m WHERE m.id = r.id`,
+		`(CAST(?r1 AS BIGINT))`)
+	sqlObserve = store.SQL(`UPDATE messages SET state = ?2, sent_at = ?3, delivered_at = ?4, read_at = ?5, failed_at = ?6,
 		reason = ?7, code = ?8, in_window = CASE WHEN CAST(?11 AS INTEGER) = 1 THEN ?9 ELSE in_window END,
 		ended_at = CASE WHEN ended_at = 0 THEN ?10 ELSE ended_at END WHERE id = ?1`)
 	sqlName = store.SQL(`UPDATE messages SET wamid = ?2 WHERE id = ?1`)
 )
 
-const observedColumns = `id, stream_id, run_id, contact_id, address, kind, state, reason, code, attempt,
-	deadline, claimed_at, accepted_at, sent_at, delivered_at, read_at, failed_at, held, wamid`
+const observedColumns = `id, stream_id, run_id, contact_id, address, kind, state, reason, code, attempt, deadline, claimed_at, accepted_at, sent_at, delivered_at, read_at, failed_at, held, wamid`
 
 // observed is a message to which statuses come.
 type observed struct {
@@ -68,6 +72,43 @@ func NewObserving(tx *store.Tx, inWindow func(number string, contact int64, at t
 	return &Observing{tx: tx, inWindow: inWindow, c: begin(tx), rows: map[int64]*observed{}, marks: map[string]int64{}}
 }
 
+// Load reads messages that statuses are about to be applied to, several at once. One
+// that it does not find is read when it is asked for.
+func (b *Observing) Load(messages []int64) error {
+	fresh := make([]int64, 0, len(messages))
+	for _, id := range messages {
+		if _, ok := b.rows[id]; !ok {
+			b.rows[id] = nil // asked for
+			fresh = append(fresh, id)
+		}
+	}
+	err := store.EachMany(b.tx, sqlObservedMany, len(fresh), func(i int, args []any) []any { return append(args, fresh[i]) },
+		func(o *observed) error { row := *o; b.keep(&row); return nil })
+	for _, id := range fresh {
+		if b.rows[id] == nil {
+			delete(b.rows, id)
+		}
+	}
+	return err
+}
+
+// Forget lets go of what was read, and not changed: call it when something else may
+// have changed messages.
+func (b *Observing) Forget() {
+	b.order = slices.DeleteFunc(b.order, func(o *observed) bool {
+		if !o.changed {
+			delete(b.rows, o.ID)
+		}
+		return !o.changed
+	})
+}
+
+func (b *Observing) keep(row *observed) {
+	row.stored = string(row.Wamid)
+	b.rows[row.ID] = row
+	b.order = append(b.order, row)
+}
+
 // Find returns the message that a status means, with what was observed so far,
 // and its stream. found is false when no message of ours is meant. The message
 // is without parameters, line and external id.
@@ -102,9 +143,7 @@ func (b *Observing) row(o Observation) (*observed, bool, error) {
 	if err != nil || !ok {
 		return nil, false, err
 	}
-	got.stored = string(got.Wamid)
-	b.rows[got.ID] = &got
-	b.order = append(b.order, &got)
+	b.keep(&got)
 	return &got, true, nil
 }
 

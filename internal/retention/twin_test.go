@@ -68,7 +68,7 @@ func told(tx *store.Tx, out []outbox.Outcome, err error) error {
 			continue
 		}
 		if !o.Confirmed.IsZero() {
-			if did, err := conversations.Confirm(tx, o.Number, o.Contact, o.Message, o.Category, o.Was, o.Confirmed); err != nil || did {
+			if did, err := conversations.Confirm(tx, conversations.Confirmed{Number: o.Number, Contact: o.Contact, Message: o.Message, Category: o.Category, Was: o.Was, At: o.Confirmed}); err != nil || did[0] {
 				if err != nil {
 					return err
 				}

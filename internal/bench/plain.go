@@ -83,7 +83,7 @@ func plainMessage() []byte {
 	text := func(s string) []byte {
 		return cloudapi.AppendMessage(nil, cloudapi.Message{To: whatsapp.Phone("+12025550123").Identity(), Callback: "j1.abcdefghijkl.222801522540545.1",
 			Template: &cloudapi.TemplateSend{Name: template, Language: language,
-				Components: fmt.Appendf(nil, `[{"type":"body","parameters":[{"type":"text","text":"Ana"},{"type":"text","text":"%s"}]}]`, s)}})
+				Components: fmt.Sprintf(`[{"type":"body","parameters":[{"type":"text","text":"Ana"},{"type":"text","text":"%s"}]}]`, s)}})
 	}
 	return text(strings.Repeat("x", plainBody-len(text(""))))
 }

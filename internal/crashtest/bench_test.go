@@ -105,8 +105,8 @@ func plainLoop(b *testing.B, graph string, n int) float64 {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
 	defer client.CloseIdleConnections()
 	body := cloudapi.AppendMessage(nil, cloudapi.Message{To: whatsapp.Phone("+12025550123").Identity(), Callback: "plain",
-		Template: &cloudapi.TemplateSend{Name: template, Language: "pt_BR", Components: []byte(`[{"type":"body","parameters":[{"type":"text","text":"Ana"},{"type":"text","text":"20%"}]},` +
-			`{"type":"button","sub_type":"url","index":"1","parameters":[{"type":"text","text":"n1"}]}]`)}})
+		Template: &cloudapi.TemplateSend{Name: template, Language: "pt_BR", Components: `[{"type":"body","parameters":[{"type":"text","text":"Ana"},{"type":"text","text":"20%"}]},` +
+			`{"type":"button","sub_type":"url","index":"1","parameters":[{"type":"text","text":"n1"}]}]`}})
 	var left atomic.Int64
 	left.Store(int64(n))
 	begun := time.Now()

@@ -93,7 +93,7 @@ func plain(b *testing.B, url string, n int) (perSecond float64, each time.Durati
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: inFlight}}
 	defer client.CloseIdleConnections()
 	body := cloudapi.AppendMessage(nil, cloudapi.Message{To: whatsapp.Phone("+12025550123").Identity(), Callback: "j1.abcdefghijkl.123456789012345.1",
-		Template: &cloudapi.TemplateSend{Name: "oferta", Language: "pt_BR", Components: []byte(flatParams)}})
+		Template: &cloudapi.TemplateSend{Name: "oferta", Language: "pt_BR", Components: flatParams}})
 	var left atomic.Int64
 	left.Store(int64(n))
 	begun, used := time.Now(), cpu()

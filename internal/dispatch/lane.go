@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,8 @@ type lane struct {
 	turns   int               // rotates the order of streams
 	got     int               // results since then
 	since   time.Time         // when it was last reckoned how fast they come
+
+	spare worked // for the next turn
 
 	turning atomic.Pointer[time.Time] // since when it is in a turn; nil: it is in none
 
@@ -97,11 +100,11 @@ func (l *lane) drain(cancel context.CancelFunc) {
 		if len(batch) == 0 {
 			return
 		}
-		var judged []result
+		judged := slices.Clone(batch)
 		var now time.Time
 		err := l.write(context.Background(), func(tx *store.Tx) (err error) {
 			now = tx.Now()
-			if judged, err = l.settle(tx, batch); err != nil {
+			if err = l.settle(tx, judged); err != nil {
 				return err
 			}
 			return failpoint.Err("dispatch.drain.commit")
@@ -184,6 +187,7 @@ func (l *lane) turn(ctx context.Context) (time.Duration, error) {
 		t.end = endOf(t.message.Deadline, t.closes, begun, now)
 	}
 	l.launch(tickets)
+	l.reuse(batch, judged)
 	return l.soon(next), nil
 }
 
@@ -207,13 +211,12 @@ const chunk = 100
 
 // settleAll settles results until somebody waits, and returns those it settled.
 func (l *lane) settleAll(tx *store.Tx, batch []result) (judged []result, err error) {
-	judged = make([]result, 0, len(batch))
+	judged = l.spare.judged[:0]
 	for n := 0; n < len(batch) && (n == 0 || !l.hurry(tx)); n = len(judged) {
-		some, err := l.settle(tx, batch[n:min(n+chunk, len(batch))])
-		if err != nil {
+		judged = append(judged, batch[n:min(n+chunk, len(batch))]...)
+		if err := l.settle(tx, judged[n:]); err != nil {
 			return nil, err
 		}
-		judged = append(judged, some...)
 	}
 	return judged, nil
 }
@@ -332,8 +335,10 @@ func (c *claiming) from(o gate.Open) (time.Duration, error) {
 		return 0, err
 	}
 	closes := o.Closes(c.tx.Now())
+	tickets := make([]ticket, len(claimed))
 	for i := range claimed {
-		c.tickets = append(c.tickets, &ticket{message: claimed[i], stream: &o.Stream, pacer: pacer, own: own, files: shown, closes: closes})
+		tickets[i] = ticket{message: &claimed[i], stream: &o.Stream, pacer: pacer, own: own, files: shown, closes: closes}
+		c.tickets = append(c.tickets, &tickets[i])
 	}
 	if err := c.reached(c.tx, c.tickets[len(c.tickets)-len(claimed):]); err != nil {
 		return 0, err
@@ -397,99 +402,4 @@ func (l *lane) waitingFor(number string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.waiting[number]
-}
-
-// gather is how long results wait for others, to be written together.
-const gather = 20 * time.Millisecond
-
-// mostTurn bounds what one turn settles, and half of what may be in flight.
-const mostTurn = 500
-
-// reckon is over how long it is reckoned how fast results come: a burst is not
-// to let more be claimed, for what is in flight at a crash becomes unknown.
-const reckon = 5 * gather
-
-// take removes the results that have come, oldest first, and says how many
-// messages may be claimed once they are settled: were they counted as in flight,
-// the last of them could end the turn with nothing claimed and nothing left to
-// wake the loop.
-//
-// In flight is at most what the senders got through lately in twice the time
-// that results gather, so that they need not wait for the database, and twice as
-// many as they are.
-func (l *lane) take() (batch []result, free int) {
-	now := time.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := min(mostTurn, len(l.results))
-	batch = l.results[:n:n]
-	l.results = l.results[n:]
-	l.got += n
-	if since := now.Sub(l.since); since >= reckon {
-		l.most = max(2*cap(l.slots), min(int(2*gather*time.Duration(l.got)/since), 2*mostTurn))
-		l.got, l.since = 0, now
-	}
-	return batch, l.most - (l.flying - n)
-}
-
-// ripe says that what came in should be settled now, and not wait for more: the
-// senders would run out of messages, nothing else is on its way, or it is about
-// a code.
-func (l *lane) ripe() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.ripeLocked()
-}
-
-func (l *lane) ripeLocked() bool {
-	n := len(l.results)
-	return n > 0 && (l.lane == whatsapp.LaneAuthentication || n == l.flying || n >= mostTurn || l.hungry && 2*n >= l.flying)
-}
-
-// soon is how long the loop may sleep, where a turn says next: not beyond the
-// time that results may wait.
-func (l *lane) soon(next time.Duration) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.ripeLocked():
-		return 0
-	case len(l.results) > 0:
-		return min(next, gather)
-	default:
-		return next
-	}
-}
-
-// came notes a result, and wakes the loop: for the first one, which waits for
-// others, and when it is time.
-func (l *lane) came(r result) {
-	l.mu.Lock()
-	l.results = append(l.results, r)
-	wake := len(l.results) == 1 || l.ripeLocked()
-	l.mu.Unlock()
-	if !wake {
-		return
-	}
-	select {
-	case l.done <- struct{}{}:
-	default:
-	}
-}
-
-// putBack returns results that were not settled.
-func (l *lane) putBack(batch []result) {
-	if len(batch) == 0 {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.results = append(batch, l.results...)
-}
-
-// after forgets settled tickets.
-func (l *lane) after(batch []result) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.flying -= len(batch)
 }

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -14,8 +13,8 @@ import (
 
 // ticket is one claimed message on its way to a sender.
 type ticket struct {
-	message outbox.Message
-	stream  *outbox.Stream // all of a claim share it
+	message *outbox.Message // among those of its claim
+	stream  *outbox.Stream  // all of a claim share it
 	pacer   *pacer
 	own     *bucket
 	end               // it must not leave later
@@ -163,7 +162,8 @@ func (l *lane) send(ctx context.Context, t *ticket) result {
 		r.To, r.Reason = outbox.Failed, "file_unavailable"
 		return r
 	}
-	m := l.d.message(t, params)
+	var template cloudapi.TemplateSend
+	m := l.d.message(t, params, &template)
 	m.IdentityKeyHash = key
 	body := cloudapi.AppendMessage(make([]byte, 0, 384+len(params)), m) // not used again: a request that failed may still be read
 	start := time.Now()
@@ -193,11 +193,11 @@ func (l *lane) reveal(ctx context.Context, t *ticket) (params, identityKeyHash s
 	if l.d.cfg.Reveal == nil {
 		return "", "", errors.New("nothing reveals codes")
 	}
-	return l.d.cfg.Reveal(ctx, t.message)
+	return l.d.cfg.Reveal(ctx, *t.message)
 }
 
-// message is Meta's form of a ticket.
-func (d *Dispatcher) message(t *ticket, params string) cloudapi.Message {
+// message is Meta's form of a ticket; template is room for its own.
+func (d *Dispatcher) message(t *ticket, params string, template *cloudapi.TemplateSend) cloudapi.Message {
 	id := whatsapp.CallbackID{DB: d.cfg.DB.Name(), Message: t.message.ID, Attempt: t.message.Attempt}
 	m := cloudapi.Message{To: t.message.To(), ReplyTo: t.message.ReplyTo, Callback: id.String()}
 	if t.stream.Template == "" {
@@ -206,7 +206,8 @@ func (d *Dispatcher) message(t *ticket, params string) cloudapi.Message {
 		if d.cfg.Marketing != nil {
 			m.Marketing = d.cfg.Marketing(*t.stream)
 		}
-		m.Template = &cloudapi.TemplateSend{Name: t.stream.Template, Language: t.stream.Language, Components: json.RawMessage(params)}
+		*template = cloudapi.TemplateSend{Name: t.stream.Template, Language: t.stream.Language, Components: params}
+		m.Template = template
 	}
 	return m
 }

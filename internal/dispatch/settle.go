@@ -14,28 +14,31 @@ import (
 )
 
 // settle writes results, does what errors do at their scope, learns identities
-// and brings the conversation ledger up to date. It returns the results as
-// decided; batch stays as it came, because a transaction that fails is done
-// again from the start.
-func (l *lane) settle(tx *store.Tx, batch []result) (judged []result, err error) {
-	if len(batch) == 0 {
-		return nil, nil
+// and brings the conversation ledger up to date. It leaves the results as
+// decided in place of what they were: the caller keeps another copy, because a
+// transaction that fails is done again from the start.
+func (l *lane) settle(tx *store.Tx, judged []result) error {
+	if len(judged) == 0 {
+		return nil
 	}
-	judged = slices.Clone(batch)
-	results := make([]outbox.Result, len(judged))
+	results := slices.Grow(l.spare.settled[:0], len(judged))[:len(judged)]
+	defer func() {
+		clear(results)
+		l.spare.settled = results
+	}()
 	s := settling{lane: l, tx: tx}
 	for i := range judged {
 		if err := s.judge(&judged[i]); err != nil {
-			return nil, err
+			return err
 		}
 		results[i] = judged[i].Result
-		results[i].Claimed = &judged[i].message
+		results[i].Claimed = judged[i].message
 	}
 	out, err := outbox.Settle(tx, results)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return judged, l.d.tell(tx, out)
+	return l.d.tell(tx, out)
 }
 
 // settling is what the results of one transaction have in common.
@@ -116,7 +119,7 @@ func (l *lane) react(tx *store.Tx, r *result) error {
 		r.code.Class, r.code.Do = whatsapp.ClassStopCampaign, r.code.Do+fmt.Sprintf("; %d messages of the campaign in a row met it", n)
 		r.Reason = string(r.code.Class)
 	}
-	re, err := gate.React(tx, gate.Failure{Message: r.message, Stream: *r.stream, Code: r.code, Details: r.details})
+	re, err := gate.React(tx, gate.Failure{Message: *r.message, Stream: *r.stream, Code: r.code, Details: r.details})
 	if err != nil {
 		return err
 	}

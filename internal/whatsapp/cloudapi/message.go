@@ -1,7 +1,6 @@
 package cloudapi
 
 import (
-	"encoding/json"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -37,8 +36,8 @@ type Marketing struct {
 // TemplateSend names the template and its values.
 type TemplateSend struct {
 	Name       string
-	Language   string          // as the API writes it, pt_BR
-	Components json.RawMessage // a JSON array of whatsapp.Component; empty for a template without values
+	Language   string // as the API writes it, pt_BR
+	Components string // a JSON array of whatsapp.Component; empty for a template without values
 }
 
 // AppendMessage appends the JSON body of POST /{number}/messages to dst (Meta:
@@ -66,7 +65,7 @@ func AppendMessage(dst []byte, m Message) []byte {
 		dst = appendString(append(dst, `,"type":"template","template":{"name":`...), t.Name)
 		dst = appendString(append(dst, `,"language":{"code":`...), t.Language)
 		dst = append(dst, '}')
-		switch string(t.Components) {
+		switch t.Components {
 		case "", "null", "[]": // Meta wants it absent
 		default:
 			dst = append(append(dst, `,"components":`...), t.Components...)

@@ -41,9 +41,9 @@ func TestAppendMessage(t *testing.T) {
 			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+5511900000001","type":"text","text":{"preview_url":false,"body":"a\"b\\c\nd\u0009e\u0000f` + "\u2028é😀\ufffd" + `<&>"}}`},
 		{"code with the person's identity key", Message{To: phone, IdentityKeyHash: `k"1=`, Template: &TemplateSend{Name: "codigo", Language: "pt_BR"}, Callback: "c"},
 			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+5511900000001","recipient_identity_key_hash":"k\"1=","type":"template","template":{"name":"codigo","language":{"code":"pt_BR"}},"biz_opaque_callback_data":"c"}`},
-		{"template without values", Message{To: phone, Template: &TemplateSend{Name: "ola", Language: "pt_BR", Components: json.RawMessage("[]")}, Callback: "c"},
+		{"template without values", Message{To: phone, Template: &TemplateSend{Name: "ola", Language: "pt_BR", Components: "[]"}, Callback: "c"},
 			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+5511900000001","type":"template","template":{"name":"ola","language":{"code":"pt_BR"}},"biz_opaque_callback_data":"c"}`},
-		{"template", Message{To: phone, Template: &TemplateSend{Name: "oferta_natal", Language: "pt_BR", Components: components}, Callback: "j1.db.7.1"},
+		{"template", Message{To: phone, Template: &TemplateSend{Name: "oferta_natal", Language: "pt_BR", Components: string(components)}, Callback: "j1.db.7.1"},
 			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+5511900000001","type":"template","template":{"name":"oferta_natal","language":{"code":"pt_BR"},"components":[{"type":"header","parameters":[{"type":"image","image":{"id":"10375432"}}]},{"type":"body","parameters":[{"type":"text","text":"Ana"},{"type":"text","text":"20%"}]},{"type":"button","sub_type":"quick_reply","index":"0","parameters":[{"type":"payload","payload":"STOP:natal26"}]},{"type":"button","sub_type":"url","index":"1","parameters":[{"type":"text","text":"n3mtql"}]}]},"biz_opaque_callback_data":"j1.db.7.1"}`},
 		{"marketing", Message{To: phone, Marketing: &Marketing{ProductPolicy: "STRICT", ActivitySharing: new(false)}, Template: &TemplateSend{Name: "oferta", Language: "pt_BR"}, Callback: "c"},
 			`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+5511900000001","type":"template","template":{"name":"oferta","language":{"code":"pt_BR"}},"product_policy":"STRICT","message_activity_sharing":false,"biz_opaque_callback_data":"c"}`},
@@ -129,7 +129,7 @@ func TestAppendMessageAllocatesNothing(t *testing.T) {
 func benchMessage() Message {
 	return Message{
 		To:       whatsapp.Phone("+5511900000001").Identity(),
-		Template: &TemplateSend{Name: "oferta_natal", Language: "pt_BR", Components: json.RawMessage(`[{"type":"body","parameters":[{"type":"text","text":"Ana"}]}]`)},
+		Template: &TemplateSend{Name: "oferta_natal", Language: "pt_BR", Components: `[{"type":"body","parameters":[{"type":"text","text":"Ana"}]}]`},
 		Callback: "j1.0123456789abcdef.123456789.1",
 
 		IdentityKeyHash: "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4",

@@ -176,6 +176,15 @@ func TestRepliesAndWindows(t *testing.T) {
 			if got != want {
 				t.Errorf("in a window at %g: %v", hours, got)
 			}
+			ms := store.Millis(at(hours))
+			near := []int64{ms, ms - 1, ms + 1, ms + 86_399_999, ms + 86_400_000, ms + 86_400_001, ms - 86_400_000, store.Millis(at(4)), store.Millis(at(4)) + 86_400_000}
+			several, err := InWindows(b.tx, len(near), func(i int) (string, int64, time.Time) { return numberA, 1, store.Time(near[i]) })
+			b.must(err)
+			for i, ms := range near {
+				if one, err := InWindowAt(b.tx, numberA, 1, store.Time(ms)); err != nil || one != several[i] {
+					t.Errorf("in a window at %d: %v alone, %v among several, %v", ms, one, several[i], err)
+				}
+			}
 		}
 		window(1, 3, Window{})
 		b.send(sent(1, 0, mkt), at(0))

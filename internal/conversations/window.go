@@ -21,6 +21,12 @@ var (
 	sqlInWindow = store.SQL(`SELECT 1 FROM contacts c CROSS JOIN contacts m CROSS JOIN inbound_messages i
 		WHERE c.id = CAST(?1 AS BIGINT) AND m.root = c.root AND i.contact_id = m.id AND i.number_id = CAST(?2 AS TEXT)
 		AND i.at <= ?3 AND i.at > ?4 AND i.counts = 1 LIMIT 1`)
+	// sqlInWindows is sqlInWindow for several: it names those that are.
+	sqlInWindows = store.SQLMany(`WITH a(n, contact, number_id, at) AS (VALUES {rows})
+		SELECT a.n FROM a WHERE EXISTS (SELECT 1 FROM contacts c CROSS JOIN contacts m CROSS JOIN inbound_messages i
+			WHERE c.id = a.contact AND m.root = c.root AND i.contact_id = m.id AND i.number_id = a.number_id
+			AND i.at <= a.at AND i.at > a.at - 86400000 AND i.counts = 1)`,
+		`(CAST(?r1 AS BIGINT), CAST(?r2 AS BIGINT), CAST(?r3 AS TEXT), CAST(?r4 AS BIGINT))`)
 	sqlMoveWindow = store.SQL(`INSERT INTO service_windows (number_id, contact_id, last_at, closes_at)
 		VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT (contact_id, number_id) DO UPDATE SET last_at = excluded.last_at, closes_at = excluded.closes_at
@@ -53,6 +59,19 @@ func InWindowAt(q store.Querier, number string, contact int64, at time.Time) (bo
 		return false, fmt.Errorf("conversations: service window of contact %d: %w", contact, err)
 	}
 	return ok, nil
+}
+
+// InWindows is InWindowAt for n instants, which asked names.
+func InWindows(q store.Querier, n int, asked func(i int) (number string, contact int64, at time.Time)) ([]bool, error) {
+	inside := make([]bool, n)
+	err := store.EachMany(q, sqlInWindows, n, func(i int, args []any) []any {
+		number, contact, at := asked(i)
+		return append(args, int64(i), contact, number, store.Millis(at))
+	}, func(i *store.Col[int64]) error { inside[i.V] = true; return nil })
+	if err != nil {
+		return nil, fmt.Errorf("conversations: service windows at %d instants: %w", n, err)
+	}
+	return inside, nil
 }
 
 // moveWindow sets the last message of the person (by root) to at, unless a

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -123,7 +124,7 @@ func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := read(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
 	if err != nil {
 		in.Stats.Refused.Add(1)
 		var tooLarge *http.MaxBytesError
@@ -147,6 +148,16 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusOK)
+}
+
+// read reads a body that is said to be so long, -1 for not known.
+func read(r io.Reader, length int64) ([]byte, error) {
+	if length < 0 || length > longest {
+		return io.ReadAll(r)
+	}
+	b := bytes.NewBuffer(make([]byte, 0, length+bytes.MinRead))
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
 }
 
 // keep writes a callback down, once, and hands it on to who wants it as it came.

@@ -21,8 +21,8 @@ type statusBatch struct {
 }
 
 func (in *Intake) statuses(tx *store.Tx) *statusBatch {
-	return &statusBatch{in: in, tx: tx, rows: outbox.NewObserving(tx, func(number string, contact int64, at time.Time) (bool, error) {
-		return conversations.InWindowAt(tx, number, contact, at)
+	return &statusBatch{in: in, tx: tx, rows: outbox.NewObserving(tx, func(asked []outbox.Instant) ([]bool, error) {
+		return conversations.InWindows(tx, len(asked), func(i int) (string, int64, time.Time) { return asked[i].Number, asked[i].Contact, asked[i].At })
 	})}
 }
 

@@ -41,9 +41,10 @@ type observed struct {
 	Message        // as it is with all of them; without parameters and what else statuses do not ask
 	stored  string // the wamid that stands in the table
 	changed bool
-	past    bool // it stands in past_messages, until something changes
-	dated   bool // its instant is that of one of the statuses
-	inside  bool // where dated: it lay in a service window
+	past    bool      // it stands in past_messages, until something changes
+	dated   bool      // its instant is that of one of the statuses
+	on      time.Time // where dated: that instant
+	inside  bool      // where dated: it lay in a service window
 }
 
 // Fields names the places of observedColumns.
@@ -59,16 +60,23 @@ func (o *observed) Fields() []any {
 // messages.
 type Observing struct {
 	tx       *store.Tx
-	inWindow func(number string, contact int64, at time.Time) (bool, error)
+	inWindow func([]Instant) ([]bool, error)
 	c        *changes
 	rows     map[int64]*observed
 	order    []*observed
 	marks    map[string]int64 // by number: when the latest message was claimed of which a status came
 }
 
-// NewObserving begins. inWindow says whether an instant lay in a person's
-// service window on a number.
-func NewObserving(tx *store.Tx, inWindow func(number string, contact int64, at time.Time) (bool, error)) *Observing {
+// Instant is when a message went to a person from a number.
+type Instant struct {
+	Number  string
+	Contact int64
+	At      time.Time
+}
+
+// NewObserving begins. inWindow says of each instant whether it lay in the
+// person's service window on the number.
+func NewObserving(tx *store.Tx, inWindow func([]Instant) ([]bool, error)) *Observing {
 	return &Observing{tx: tx, inWindow: inWindow, c: begin(tx), rows: map[int64]*observed{}, marks: map[string]int64{}}
 }
 
@@ -202,14 +210,7 @@ func (b *Observing) Observe(o Observation) (changed, found bool, err error) {
 	// Whether the message fell in a service window is asked at its own instant,
 	// not at that of every status.
 	if after.at() == at {
-		s, err := b.c.stream(after.Stream)
-		if err != nil {
-			return false, true, err
-		}
-		row.dated = true
-		if row.inside, err = b.inWindow(s.Number, after.Contact, o.At); err != nil {
-			return false, true, err
-		}
+		row.dated, row.on = true, o.At
 	}
 	if o.Attempt == before.Attempt {
 		s, err := b.c.stream(after.Stream)
@@ -231,6 +232,9 @@ func (b *Observing) Observe(o Observation) (changed, found bool, err error) {
 // Afterwards it may go on.
 func (b *Observing) Write() ([]Outcome, error) {
 	now := store.Millis(b.tx.Now())
+	if err := b.askWindows(); err != nil {
+		return nil, err
+	}
 	for _, m := range b.order {
 		if !m.changed {
 			continue
@@ -259,10 +263,35 @@ func (b *Observing) Write() ([]Outcome, error) {
 	return out, err
 }
 
+// askWindows asks which of the messages that have another instant now lay in a
+// service window.
+func (b *Observing) askWindows() error {
+	var rows []*observed
+	var asked []Instant
+	for _, m := range b.order {
+		if !m.changed || !m.dated {
+			continue
+		}
+		s, err := b.c.stream(m.Stream)
+		if err != nil {
+			return err
+		}
+		rows, asked = append(rows, m), append(asked, Instant{s.Number, m.Contact, m.on})
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	inside, err := b.inWindow(asked)
+	for i := range inside {
+		rows[i].inside = inside[i]
+	}
+	return err
+}
+
 // Observe applies one status; InWindow of it says whether At lay in a service
 // window.
 func Observe(tx *store.Tx, o Observation) (out []Outcome, found bool, err error) {
-	b := NewObserving(tx, func(string, int64, time.Time) (bool, error) { return o.InWindow, nil })
+	b := NewObserving(tx, func([]Instant) ([]bool, error) { return []bool{o.InWindow}, nil })
 	if _, found, err = b.Observe(o); err != nil || !found {
 		return nil, found, err
 	}

@@ -92,7 +92,12 @@ func TestObservingTogetherIsObservingOneByOne(t *testing.T) {
 				}
 				return o
 			}
-			b := NewObserving(tx, func(_ string, _ int64, at time.Time) (bool, error) { return inWindow(millis(at) / 1000), nil })
+			b := NewObserving(tx, func(asked []Instant) (in []bool, err error) {
+				for _, a := range asked {
+					in = append(in, inWindow(millis(a.At)/1000))
+				}
+				return in, nil
+			})
 			for _, s := range steps {
 				out, found, err := Observe(tx, of(0, s))
 				if err != nil {

@@ -162,8 +162,8 @@ func (a *aged) send(b testing.TB, run int64, rnd *rand.Rand) {
 	for _, status := range []string{"sent", "delivered"} {
 		a.wall = a.wall.Add(time.Second)
 		a.write(b, func(tx *store.Tx) error {
-			o := outbox.NewObserving(tx, func(number string, contact int64, at time.Time) (bool, error) {
-				return conversations.InWindowAt(tx, number, contact, at)
+			o := outbox.NewObserving(tx, func(asked []outbox.Instant) ([]bool, error) {
+				return conversations.InWindows(tx, len(asked), func(i int) (string, int64, time.Time) { return asked[i].Number, asked[i].Contact, asked[i].At })
 			})
 			for _, m := range claimed {
 				if _, _, err := o.Observe(outbox.Observation{Message: m.ID, Attempt: 1, Wamid: whatsapp.Wamid(wamidOf(m.ID)), Status: status, At: tx.Now()}); err != nil {

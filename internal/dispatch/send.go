@@ -165,7 +165,7 @@ func (l *lane) send(ctx context.Context, t *ticket) result {
 	var template cloudapi.TemplateSend
 	m := l.d.message(t, params, &template)
 	m.IdentityKeyHash = key
-	body := cloudapi.AppendMessage(make([]byte, 0, 384+len(params)), m) // not used again: a request that failed may still be read
+	body := cloudapi.AppendMessage(make([]byte, 0, 256+len(t.stream.Template)+len(params)), m) // not used again: a request that failed may still be read
 	start := time.Now()
 	send := sender.Send
 	if m.Marketing != nil {

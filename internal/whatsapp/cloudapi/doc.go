@@ -1,6 +1,7 @@
 // Package cloudapi makes the calls to Meta's Cloud API that this program needs:
 // sending a message, listing templates and numbers, uploading media. It is the
-// only user of go-retryablehttp, and it holds no state but connections.
+// only user of go-retryablehttp, and it holds no state but connections and
+// what one send leaves for the next to use again.
 //
 // Sending has one rule above all others: Meta knows no idempotency key, so a
 // request that may have arrived is never written again. Of every failed send

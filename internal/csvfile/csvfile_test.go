@@ -211,7 +211,7 @@ func TestAnotherFileAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, other := range []string{"nome,telefone\nAna,2\n", text + "Bia,2\n", "nome,telefone\nJos\xE9,1\n", "nome,telefone\n", "", "\"nome"} {
-		got := ""
+		var got string
 		if f, err := Again(strings.NewReader(other), first); err != nil {
 			got = err.Error()
 		} else {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"janela/internal/contacts"
 	"janela/internal/failpoint"
@@ -16,7 +17,7 @@ const (
 	mostRows  = 2000 // go into one transaction when nobody does
 
 	firstPortion = 1000   // so that the first message need not wait
-	mostPortion  = 16_384 // some 10 MiB of rows
+	mostPortion  = 24_576 // some 10 MiB of rows
 )
 
 var (
@@ -73,6 +74,7 @@ func (x *expansion) admit(ctx context.Context, path string) error {
 		if err := x.meets(row, &e); err != nil {
 			return err
 		}
+		e.r.Phone, e.r.ExternalID = whatsapp.Phone(strings.Clone(string(r.Phone))), strings.Clone(r.ExternalID) // a cell keeps its whole row in memory
 		if some = append(some, e); len(some) < size {
 			return nil
 		}

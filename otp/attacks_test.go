@@ -251,7 +251,21 @@ var setMetadata = store.SQL(`UPDATE challenges SET metadata = ?2 WHERE id = ?1`)
 // can make none: not with any value of it as the key. With the key file as well
 // both is easy, which shows that the thief knows how; and after the end nobody
 // can.
+//
+// Six digits stand in some number of the database, or come out with some key, by
+// chance in about one run of a thousand: what comes again with other codes is none.
 func TestStolenDatabase(t *testing.T) {
+	var faults []string
+	for range 3 {
+		if faults = steal(t); len(faults) == 0 {
+			return
+		}
+	}
+	t.Errorf("again and again:\n%s", strings.Join(faults, "\n"))
+}
+
+// steal returns what a thief found out.
+func steal(t *testing.T) (faults []string) {
 	w := newWorld(t)
 	var live []View
 	var codes []string
@@ -268,7 +282,7 @@ func TestStolenDatabase(t *testing.T) {
 	for i, v := range live {
 		rows[i] = w.row(t, v.ID)
 		if how := confirms(values, codes[i]); how != "" {
-			t.Errorf("a code can be confirmed: %s", how)
+			faults = append(faults, "a code can be confirmed: "+how)
 		}
 	}
 	// made returns the codes of all rows under a key, by the very algorithm.
@@ -299,7 +313,7 @@ func TestStolenDatabase(t *testing.T) {
 			tried++
 			for i, c := range made(k) {
 				if c == codes[i] {
-					t.Errorf("the code of row %d comes out with the key %q", i, v)
+					faults = append(faults, fmt.Sprintf("the code of row %d comes out with the key %q", i, v))
 				}
 			}
 		}
@@ -338,6 +352,7 @@ func TestStolenDatabase(t *testing.T) {
 	if got := made(stolen); len(got) > 0 {
 		t.Errorf("%d codes can still be made", len(got))
 	}
+	return faults
 }
 
 func hashOf(text string) []byte { h := sha256.Sum256([]byte(text)); return h[:] }

@@ -1,7 +1,6 @@
 package cloudapi
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -31,10 +30,9 @@ type call struct {
 	leaveBy time.Time // without a connection by then it is over; zero: no such time
 	end     time.Time
 	rang    atomic.Bool // the timer
-	req     *http.Request
+	req     retryablehttp.Request
+	first   *http.Request // of its first try; another has a copy
 	limit   io.LimitedReader
-	tried   *outcome // of the first try, where another may follow
-	told    bool     // to go-retryablehttp
 }
 
 // calls are those that wait to be used again, no more than there are connections.
@@ -159,44 +157,26 @@ func (l *leaving) Value(key any) any {
 func LeaveBy(ctx context.Context, at time.Time) context.Context { return &leaving{ctx, at} }
 
 // request makes the call's request that of a message.
-func (k *call) request(u *url.URL, header http.Header, body []byte) {
-	if k.req == nil { // as http.NewRequest makes one, without reading the address again
-		k.req = (&http.Request{Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(k)
+func (k *call) request(u *url.URL, header http.Header, body []byte) error {
+	if k.first == nil { // as http.NewRequest makes one, without reading the address again
+		k.first = (&http.Request{Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(k)
+		k.req.Request = k.first
 	}
 	k.req.URL, k.req.Host, k.req.Header = u, u.Host, header
-	// A body as net/http knows it, which leaves in one write with the headers. It
-	// is not used again: an answer may come while the transport still reads it.
-	k.req.Body, k.req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	// The body's reader is not used again: an answer may come while the transport
+	// still reads it.
+	if err := k.req.SetBody(body); err != nil {
+		return err
+	}
 	// net/http writes a request again by itself (HTTP/2 stream resets) when it
 	// can get the body again. Only retryUnsent may decide that.
 	k.req.GetBody = nil
-}
-
-// do makes the request. Its first try goes straight to the transport; where the
-// rule lets another follow, go-retryablehttp makes it, and is told of the first.
-func (c *Client) do(k *call, body []byte) (*http.Response, error) {
-	resp, err := c.transport.RoundTrip(k.req)
-	if again, _ := c.sends.CheckRetry(k, resp, err); !again {
-		return resp, err
-	}
-	k.tried = &outcome{resp, err}
-	r := &retryablehttp.Request{Request: k.req.Clone(k)}
-	if err := r.SetBody(body); err != nil {
-		return resp, err
-	}
-	r.GetBody = nil
-	return c.sends.Do(r)
-}
-
-// outcome is what became of a try.
-type outcome struct {
-	resp *http.Response
-	err  error
+	return nil
 }
 
 // over ends a call whose answer was read to its end, and reports whether it may be
 // used again: only where nothing ran beside it that might still look at it.
-func (k *call) over() bool { return k.timer.Stop() && !k.rang.Load() && k.tried == nil }
+func (k *call) over() bool { return k.timer.Stop() && !k.rang.Load() && k.req.Request == k.first }
 
 // drop ends a call for good.
 func (k *call) drop() {

@@ -153,16 +153,6 @@ func newRetryClient(rt http.RoundTripper, timeout time.Duration) *retryablehttp.
 // connections.
 type keepIdle struct{ http.RoundTripper }
 
-// RoundTrip makes one try, and tells of the first one of a send, which was made
-// without it.
-func (t keepIdle) RoundTrip(r *http.Request) (*http.Response, error) {
-	if k, ok := r.Context().(*call); ok && !k.told {
-		k.told = true
-		return k.tried.resp, k.tried.err
-	}
-	return t.RoundTripper.RoundTrip(r)
-}
-
 func newTransport(idlePerHost int) *http.Transport {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{

@@ -57,8 +57,11 @@ func (c *Client) sendTo(ctx context.Context, numberID, edge string, body []byte)
 	}
 	k := c.calls.get(ctx, c.honest)
 	k.begin(c.sendTimeout, by)
-	k.request(u, h.header(c.honest), body)
-	a, whole, err := c.exchange(k, body, h.token)
+	if err := k.request(u, h.header(c.honest), body); err != nil {
+		k.drop()
+		return Answer{}, &Error{Op: opSend, Class: whatsapp.ClassRetry, NotSent: true, Err: err}
+	}
+	a, whole, err := c.exchange(k, h.token)
 	if whole && c.honest && k.over() {
 		c.calls.put(k)
 	} else {
@@ -68,8 +71,8 @@ func (c *Client) sendTo(ctx context.Context, numberID, edge string, body []byte)
 }
 
 // exchange makes the request of a call and reads the answer; whole: to its end.
-func (c *Client) exchange(k *call, body []byte, token string) (a Answer, whole bool, err error) {
-	resp, err := c.do(k, body)
+func (c *Client) exchange(k *call, token string) (a Answer, whole bool, err error) {
+	resp, err := c.sends.Do(&k.req)
 	if err != nil {
 		return a, false, unanswered(opSend, resp, err, &k.witness, token)
 	}

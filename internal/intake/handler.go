@@ -199,10 +199,10 @@ func (in *Intake) store(ctx context.Context, key string, body []byte, as hooks.C
 		if err := in.cfg.Hooks.Pass(tx, as); err != nil {
 			return err
 		}
-		return failpoint.Err("intake.keep.commit")
+		return keeping()
 	})
 	if err == nil {
-		err = failpoint.Err("intake.keep.committed")
+		err = kept()
 	}
 	if err != nil {
 		return err

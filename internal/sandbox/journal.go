@@ -294,7 +294,7 @@ func (s *Sandbox) redoSend(l *sendLine, due *owed) error {
 	}
 	s.openEntryPoint(&r, time.UnixMilli(r.at))
 	i := s.ledger.add(r, "")
-	for _, e := range planned(&r, s.profile.fate(s.diceOf(&r)), false) {
+	for _, e := range planned(&r, s.chance(&r), false) {
 		e.rec = int32(i)
 		id := int64(i)*8 + int64(e.slot)
 		due.statuses[id] = e

@@ -7,7 +7,7 @@ import "time"
 // before the sandbox has answered the request. The caller holds the lock.
 func (s *Sandbox) plan(i int, early bool) {
 	r := s.ledger.get(i)
-	for _, e := range planned(r, s.profile.fate(s.diceOf(r)), early) {
+	for _, e := range planned(r, s.chance(r), early) {
 		e.rec = int32(i)
 		s.queue.add(e)
 	}

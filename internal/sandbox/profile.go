@@ -25,11 +25,11 @@ type Profile struct {
 	DuplicateWebhook float64 // a status is posted a second time
 	ReorderWebhook   float64 // delivered is posted before sent
 	OmitDelivered    float64 // read comes without delivered
-	NeverDelivered   float64 // sent, and then silence
+	NeverDelivered   float64 // sent, and then silence; never a code
 	FailedAfterSent  float64 // a failure is preceded by sent
 	ReadChance       float64
 	HeldChance       float64 // held_for_quality_assessment (marketing only)
-	Undeliverable    float64 // failed with 131026
+	Undeliverable    float64 // failed with 131026; never a code
 	MarketingCap     float64 // failed with 131049 (marketing only)
 	BSUIDChance      float64 // share of people whose user_id is shown
 
